@@ -1,0 +1,93 @@
+package aggregate
+
+import (
+	"encoding/json"
+	"fmt"
+	"time"
+)
+
+// A Query asks for one aggregate of one metric over a span of time.
+type Query struct {
+	Metric string             `json:"metric"`
+	Agg    string             `json:"agg"`             // count sum avg min max last rate increase distinct pN (0 < N < 100)
+	By     []string           `json:"by,omitempty"`    // label names to group by
+	Where  map[string]Matches `json:"where,omitempty"` // every label must match
+	Range  string             `json:"range,omitempty"` // back from now, such as 15m
+	From   Time               `json:"from,omitzero"`   // instead of Range
+	To     Time               `json:"to,omitzero"`     // zero means now
+	Step   string             `json:"step,omitempty"`  // such as 10s, or auto
+	Top    int                `json:"top,omitempty"`   // keeps the n greatest series and folds the rest into one; 0 keeps all
+}
+
+// An Answer is what a query found. Values[i] of every series belongs to the step that
+// starts at Times[i]; NaN stands for no data and is written as null.
+type Answer struct {
+	StepMS          int64             `json:"step_ms"`
+	Times           []int64           `json:"times"` // epoch milliseconds
+	Series          []Values          `json:"series"`
+	ProvisionalFrom int64             `json:"provisional_from"` // steps from here on may still change
+	Watermark       int64             `json:"watermark"`        // epoch milliseconds; 0 when nothing has arrived
+	Covers          map[string]string `json:"covers"`           // by shard: the last sequence number counted
+}
+
+// Values is one series of an answer.
+type Values struct {
+	Labels map[string]string `json:"labels"`
+	Other  bool              `json:"other,omitempty"` // the rest that top folded together
+	Values []float64         `json:"values"`
+}
+
+// Matches are the values that a label may have. On the wire one value is a string,
+// several are an array.
+type Matches []string
+
+// UnmarshalJSON takes a string or an array of strings.
+func (m *Matches) UnmarshalJSON(b []byte) error {
+	if len(b) > 0 && b[0] == '"' {
+		var one string
+		if err := json.Unmarshal(b, &one); err != nil {
+			return err
+		}
+		*m = Matches{one}
+		return nil
+	}
+	var many []string
+	if err := json.Unmarshal(b, &many); err != nil {
+		return fmt.Errorf("where: a label matches a string or an array of strings: %w", err)
+	}
+	*m = many
+	return nil
+}
+
+// MarshalJSON writes a single value as a string.
+func (m Matches) MarshalJSON() ([]byte, error) {
+	if len(m) == 1 {
+		return json.Marshal(m[0])
+	}
+	return json.Marshal([]string(m))
+}
+
+// Time is an instant in epoch milliseconds. JSON may also give it in RFC 3339.
+type Time int64
+
+// UnmarshalJSON takes epoch milliseconds or an RFC 3339 string.
+func (t *Time) UnmarshalJSON(b []byte) error {
+	if len(b) > 0 && b[0] == '"' {
+		var s string
+		if err := json.Unmarshal(b, &s); err != nil {
+			return err
+		}
+		at, err := time.Parse(time.RFC3339, s)
+		if err != nil {
+			return fmt.Errorf("time %q is neither epoch milliseconds nor RFC 3339", s)
+		}
+		*t = Time(at.UnixMilli())
+		return nil
+	}
+	var ms int64
+	if err := json.Unmarshal(b, &ms); err != nil {
+		return fmt.Errorf("time %s is neither epoch milliseconds nor RFC 3339", b)
+	}
+	*t = Time(ms)
+	return nil
+}
