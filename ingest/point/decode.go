@@ -1,0 +1,441 @@
+package point
+
+import (
+	"encoding/binary"
+	"fmt"
+	"math"
+
+	"github.com/cespare/xxhash/v2"
+)
+
+// Decode makes b the batch in payload, which begins with the codec's magic byte. An error
+// is a *Malformed, and b is then empty. Times are not looked at.
+func (b *Batch) Decode(payload []byte) error { return b.decode(payload, MaxBatchPoints) }
+
+// decode is Decode with another limit of points.
+func (b *Batch) decode(payload []byte, limit int) error {
+	b.Reset()
+	if uint64(len(payload)) > math.MaxUint32 {
+		return &Malformed{0, "longer than 4 GiB"}
+	}
+	b.text = payload
+	d := decoder{buf: payload}
+	d.batch(b, limit)
+	if d.err != nil {
+		b.Reset()
+		return d.err
+	}
+	return nil
+}
+
+// A decoder reads a payload from front to back. The first error stays; from then on
+// everything reads as 0.
+type decoder struct {
+	buf []byte
+	at  int
+	err error
+}
+
+func (d *decoder) fail(format string, args ...any) {
+	if d.err == nil {
+		d.err = &Malformed{Offset: d.at, Reason: fmt.Sprintf(format, args...)}
+	}
+}
+
+// batch reads all of it.
+func (d *decoder) batch(b *Batch, limit int) {
+	if d.byte() != batchMagic {
+		d.fail("does not begin with 0x%02X", batchMagic)
+	}
+	if v := d.byte(); v != batchVersion {
+		d.fail("version %d, this reader knows %d", v, batchVersion)
+	}
+	symbols := d.count("symbols", len(d.buf))
+	series := d.count("series", len(d.buf))
+	points := d.count("points", limit)
+	d.symbols(b, symbols)
+	sets := d.series(b, series, points)
+	d.times(b, points)
+	d.values(b, points-sets)
+	if sets > 0 {
+		d.members(b)
+	}
+	if d.err == nil && d.at != len(d.buf) {
+		d.fail("%d bytes follow the batch", len(d.buf)-d.at)
+	}
+}
+
+func (d *decoder) byte() byte {
+	if d.err != nil || d.at >= len(d.buf) {
+		d.fail("ends too early")
+		return 0
+	}
+	c := d.buf[d.at]
+	d.at++
+	return c
+}
+
+func (d *decoder) uvarint() uint64 {
+	if d.at < len(d.buf) && d.buf[d.at] < 0x80 && d.err == nil {
+		d.at++
+		return uint64(d.buf[d.at-1])
+	}
+	return d.longUvarint()
+}
+
+func (d *decoder) longUvarint() uint64 {
+	if d.err != nil {
+		return 0
+	}
+	v, n := binary.Uvarint(d.buf[d.at:])
+	if n <= 0 {
+		d.fail("ends too early, or a number has more than 64 bits")
+		return 0
+	}
+	d.at += n
+	return v
+}
+
+func (d *decoder) varint() int64 {
+	u := d.uvarint()
+	return int64(u>>1) ^ -int64(u&1)
+}
+
+// count reads a number of things, at most limit.
+func (d *decoder) count(what string, limit int) int {
+	n := d.uvarint()
+	if n > uint64(limit) {
+		d.fail("%d %s, at most %d", n, what, limit)
+		return 0
+	}
+	return int(n)
+}
+
+func (d *decoder) float() float64 {
+	if d.err != nil || len(d.buf)-d.at < 8 {
+		d.fail("ends too early")
+		return 0
+	}
+	v := math.Float64frombits(binary.LittleEndian.Uint64(d.buf[d.at:]))
+	if v-v != 0 { // NaN or infinite
+		d.fail("the value %v is not finite", v)
+	}
+	d.at += 8
+	return v
+}
+
+// skip returns the span of the next n bytes.
+func (d *decoder) skip(n int) span {
+	if d.err != nil || len(d.buf)-d.at < n {
+		d.fail("ends too early")
+		return span{}
+	}
+	d.at += n
+	return span{uint32(d.at - n), uint32(d.at)}
+}
+
+// symbols reads the symbol table, and works out of each symbol its hash and what it may
+// be used as.
+func (d *decoder) symbols(b *Batch, n int) {
+	lengths := d.at
+	total := 0
+	for range n {
+		total += d.count("bytes of a string", MaxLabelValue)
+	}
+	text := d.skip(total)
+	if d.err != nil {
+		return
+	}
+	b.symbols = resize(b.symbols, n)
+	in := decoder{buf: d.buf, at: lengths}
+	start := text.start
+	for i := range b.symbols {
+		s := span{start, start + uint32(in.uvarint())}
+		start = s.end
+		d.symbol(&b.symbols[i], s)
+	}
+}
+
+func (d *decoder) symbol(to *symbol, s span) {
+	text := d.buf[s.start:s.end]
+	*to = symbol{span: s, hash: xxhash.Sum64(text)}
+	if reason := checkText(text); reason != "" {
+		d.fail("string %s %s", quote(text), reason)
+		return
+	}
+	if len(text) > 0 && len(text) <= MaxMetric && isMetricName(text) {
+		to.kind |= mayBeMetric
+	}
+	if len(text) > 0 && len(text) <= MaxLabelName && string(text[:min(2, len(text))]) != ReservedPrefix {
+		to.kind |= mayBeName
+	}
+}
+
+// series reads the series and returns how many points are of sets.
+func (d *decoder) series(b *Batch, n, points int) (sets int) {
+	if d.err != nil {
+		return 0
+	}
+	first := 0
+	for range n {
+		run := Run{First: int32(first), label: uint32(len(b.labels) / 2)}
+		run.Metric = d.use(b, mayBeMetric, "metric")
+		kind := d.uvarint()
+		run.Type = Type(kind & 7)
+		if !run.Type.Valid() {
+			d.fail("type %d", kind&7)
+		}
+		if kind>>3 > MaxLabels {
+			d.fail("%d labels, at most %d", kind>>3, MaxLabels)
+		}
+		if d.err != nil {
+			return 0
+		}
+		run.labels = uint8(kind >> 3)
+		run.Hash = d.seriesLabels(b, &run)
+		count := d.uvarint()
+		if count == 0 || count > uint64(points-first) {
+			d.fail("%d points in a series, %d of the batch are left", count, points-first)
+		}
+		if d.err != nil {
+			return 0
+		}
+		run.N = int32(count)
+		first += int(count)
+		if run.Type == Set {
+			sets += int(count)
+		}
+		b.Runs = append(b.Runs, run)
+	}
+	if first != points {
+		d.fail("%d points, the series have %d", points, first)
+	}
+	return sets
+}
+
+// seriesLabels reads the labels of a run and returns the hash of its series.
+func (d *decoder) seriesLabels(b *Batch, run *Run) uint64 {
+	h := uint64(0)
+	if d.err == nil {
+		h = hashHead(b.symbols[run.Metric].hash, run.Type)
+	}
+	for i := range run.Labels() {
+		name := d.use(b, mayBeName, "label name")
+		value := d.use(b, 0, "label value")
+		if d.err != nil {
+			return 0
+		}
+		if i > 0 {
+			prev := b.labels[len(b.labels)-2]
+			if string(b.Symbol(prev)) >= string(b.Symbol(name)) {
+				d.fail("label %s follows %s", quote(b.Symbol(name)), quote(b.Symbol(prev)))
+				return 0
+			}
+		}
+		if b.symbols[value].start == b.symbols[value].end {
+			d.fail("label %s has an empty value", quote(b.Symbol(name)))
+		}
+		b.labels = append(b.labels, name, value)
+		h = mix(mix(h, b.symbols[name].hash), b.symbols[value].hash)
+	}
+	return finish(h)
+}
+
+// use reads the number of a symbol that is used as kind.
+func (d *decoder) use(b *Batch, kind uint8, what string) uint32 {
+	id := d.uvarint()
+	if id >= uint64(len(b.symbols)) {
+		d.fail("symbol %d of %d", id, len(b.symbols))
+		return 0
+	}
+	if b.symbols[id].kind&kind != kind {
+		d.fail("%s is not a %s", quote(b.Symbol(uint32(id))), what)
+	}
+	return uint32(id)
+}
+
+func (d *decoder) times(b *Batch, points int) {
+	how := d.byte()
+	if d.err != nil {
+		return
+	}
+	b.Time = resize(b.Time, points)
+	switch how {
+	case timesConstant:
+		t := d.varint()
+		for i := range b.Time {
+			b.Time[i] = t
+		}
+	case timesDelta:
+		d.deltas(b, false)
+	case timesDelta2:
+		d.deltas(b, true)
+	default:
+		d.fail("times are written in way %d, this reader knows 0 to 2", how)
+	}
+}
+
+func (d *decoder) deltas(b *Batch, second bool) {
+	head, delta := int64(0), int64(0)
+	for r := range b.Runs {
+		run := &b.Runs[r]
+		column := b.Time[run.First : run.First+run.N]
+		prev := head
+		for i := range column {
+			n := d.varint()
+			if second {
+				n += delta
+				delta = n
+			}
+			prev += n
+			column[i] = prev
+		}
+		head = column[0]
+		if d.err != nil {
+			return
+		}
+	}
+}
+
+// values reads n values into the places of the points that have one.
+func (d *decoder) values(b *Batch, n int) {
+	how := d.byte()
+	if d.err != nil {
+		return
+	}
+	b.Value = resize(b.Value, len(b.Time))
+	column := b.Value[:n]
+	switch how {
+	case valuesConstant:
+		v := d.float()
+		for i := range column {
+			column[i] = v
+		}
+	case valuesRaw:
+		if len(d.buf)-d.at < 8*n {
+			d.fail("ends too early")
+			return
+		}
+		for i := range column {
+			column[i] = d.float()
+		}
+	case valuesDecimal, valuesDelta:
+		d.decimals(b, column, how == valuesDelta)
+	default:
+		d.fail("values are written in way %d, this reader knows 0 to 3", how)
+	}
+	if n < len(b.Value) && d.err == nil {
+		spread(b, n)
+	}
+}
+
+// spread moves n values, which stand at the front, to the points that are not of sets.
+func spread(b *Batch, n int) {
+	for r := len(b.Runs) - 1; r >= 0; r-- {
+		run := &b.Runs[r]
+		column := b.Value[run.First : run.First+run.N]
+		if run.Type == Set {
+			clear(column)
+			continue
+		}
+		n -= len(column)
+		copy(column, b.Value[n:n+len(column)])
+	}
+}
+
+func (d *decoder) decimals(b *Batch, column []float64, delta bool) {
+	exp := d.byte()
+	if exp > maxExponent {
+		d.fail("%d decimals, at most %d", exp, maxExponent)
+	}
+	rare := d.count("exceptions", len(column))
+	if d.err != nil {
+		return
+	}
+	b.ints = resize(b.ints, len(column))
+	for i := range b.ints {
+		b.ints[i] = d.varint()
+	}
+	if d.err != nil {
+		return
+	}
+	if delta {
+		sum(b)
+	}
+	if exp == 0 {
+		for i, n := range b.ints {
+			column[i] = float64(n)
+		}
+	} else {
+		for i, n := range b.ints {
+			column[i] = float64(n) / pow10[exp]
+		}
+	}
+	at := 0
+	for range rare {
+		at += d.count("values up to an exception", len(column))
+		v := d.float()
+		if at >= len(column) {
+			d.fail("an exception for value %d of %d", at, len(column))
+			return
+		}
+		column[at] = v
+		at++
+	}
+}
+
+// sum adds up the differences in b.ints within each run.
+func sum(b *Batch) {
+	ints := b.ints
+	for r := range b.Runs {
+		run := &b.Runs[r]
+		if run.Type == Set {
+			continue
+		}
+		n := int64(0)
+		for i := range ints[:run.N] {
+			n += ints[i]
+			ints[i] = n
+		}
+		ints = ints[run.N:]
+	}
+}
+
+func (d *decoder) members(b *Batch) {
+	if d.err != nil {
+		return
+	}
+	b.member = resize(b.member, len(b.Time))
+	clear(b.member)
+	total := uint32(0)
+	for r := range b.Runs {
+		run := &b.Runs[r]
+		if run.Type != Set {
+			continue
+		}
+		for i := run.First; i < run.First+run.N; i++ {
+			n := d.count("bytes of a member", MaxMember)
+			if n == 0 {
+				d.fail("an empty member")
+				return
+			}
+			b.member[i] = span{total, total + uint32(n)}
+			total += uint32(n)
+		}
+	}
+	text := d.skip(int(total))
+	if d.err != nil {
+		return
+	}
+	for i, s := range b.member {
+		if s.end == 0 {
+			continue
+		}
+		s = span{text.start + s.start, text.start + s.end}
+		b.member[i] = s
+		if reason := checkText(d.buf[s.start:s.end]); reason != "" {
+			d.fail("member %s %s", quote(d.buf[s.start:s.end]), reason)
+			return
+		}
+	}
+}
