@@ -23,8 +23,9 @@ type Batch struct {
 	labels   []uint32 // pairs of symbols: name, value
 	member   []span   // for each point, once there is a set; else empty
 	ints     []int64  // scratch: the integers of a decimal column
-	rejected int
+	rejected int      // by DecodeRecord
 	reject   error
+	json     *jsonBatch // made when a payload is JSON
 }
 
 // A Run is the points of one series in a batch: Time[First : First+N] and so on.
