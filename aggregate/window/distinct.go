@@ -135,3 +135,11 @@ func (d *Distinct) MergeBinary(data []byte) error {
 	}
 	return errCorruptDistinct
 }
+
+// bytes returns about how much memory d takes.
+func (d *Distinct) bytes() int64 {
+	if d.hll != nil {
+		return 16 << 10
+	}
+	return int64(32 + 8*cap(d.hashes))
+}

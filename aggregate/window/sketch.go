@@ -30,12 +30,16 @@ const binBias = 1 << 16
 // they stand for: negative values below 0, zero at 0, positive values above.
 type Bin int32
 
-// BinOf returns the bin of v. NaN has none and is not passed in.
+// leastMagnitude is what a sketch can tell from zero.
+const leastMagnitude = 1e-300
+
+// BinOf returns the bin of v. Magnitudes below 1e-300 count as zero. NaN has no bin and
+// is not passed in.
 func BinOf(v float64) Bin {
 	switch {
-	case v > 0:
+	case v >= leastMagnitude:
 		return Bin(math.Ceil(math.Log(v)*invLogGamma)) + binBias
-	case v < 0:
+	case v <= -leastMagnitude:
 		return -(Bin(math.Ceil(math.Log(-v)*invLogGamma)) + binBias)
 	}
 	return 0
