@@ -1,0 +1,33 @@
+// What the parts of a page share.
+import type { Clock } from "./clock.ts";
+import { Registry } from "./colors.ts";
+import type { Span, View } from "./view.ts";
+
+// The crosshair is one instant, shown on every panel.
+export class Crosshair {
+  time: number | null = null;
+  owner: object | null = null;
+  #listeners = new Set<() => void>();
+
+  on(f: () => void): void {
+    this.#listeners.add(f);
+  }
+
+  set(time: number | null, owner: object | null): void {
+    if (time === this.time && owner === this.owner) return;
+    this.time = time;
+    this.owner = owner;
+    for (const f of this.#listeners) f();
+  }
+}
+
+export interface App {
+  view: View;
+  clock: Clock;
+  colors: Registry;
+  crosshair: Crosshair;
+}
+
+export function spanAt(app: App, now: number): Span {
+  return app.view.fixed ?? { from: now - app.view.span, to: now };
+}
