@@ -1,0 +1,75 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"runtime"
+	"time"
+)
+
+// serveCmd is `freshet serve`.
+type serveCmd struct {
+	serverFlags
+	Data   string `help:"The data directory, made if it is not there." env:"FRESHET_DATA" default:"./freshet-data" placeholder:"DIR"`
+	Listen string `help:"Where to answer HTTP; port 0 takes a free one." env:"FRESHET_LISTEN" default:"127.0.0.1:8080" placeholder:"ADDR"`
+	Auth   string `help:"token: requests carry a token or a session; off: everything is allowed, on loopback only." enum:"token,off" env:"FRESHET_AUTH" default:"token"`
+}
+
+// serverFlags are the flags that serve and demo share.
+type serverFlags struct {
+	Shards    int           `help:"Shards of the stream, when it is made; 0 for one a core." env:"FRESHET_SHARDS" default:"0"`
+	LoadEvery time.Duration `help:"How often what is pending is loaded into the warehouse." env:"FRESHET_LOAD_EVERY" default:"1h"`
+	Verbose   bool          `help:"Log more." env:"FRESHET_VERBOSE"`
+}
+
+const maxShards = 256
+
+func (f *serverFlags) check() error {
+	if f.Shards < 0 || f.Shards > maxShards {
+		return usagef("--shards %d is not between 0 and %d", f.Shards, maxShards)
+	}
+	if f.LoadEvery < time.Second {
+		return usagef("--load-every %v is less than 1s", f.LoadEvery)
+	}
+	return nil
+}
+
+// shards returns how many shards a new stream gets.
+func (f *serverFlags) shards() int {
+	if f.Shards > 0 {
+		return f.Shards
+	}
+	return min(runtime.GOMAXPROCS(0), 16)
+}
+
+func (f *serverFlags) logger(in *invocation) *slog.Logger {
+	level := slog.LevelInfo
+	if f.Verbose {
+		level = slog.LevelDebug
+	}
+	return slog.New(slog.NewTextHandler(in.stderr, &slog.HandlerOptions{Level: level}))
+}
+
+// Run serves until the invocation's context ends, then drains, loads what is
+// pending and returns.
+func (c *serveCmd) Run(in *invocation) error {
+	if err := c.check(); err != nil {
+		return err
+	}
+	if err := checkListen(c.Listen, c.Auth); err != nil {
+		return err
+	}
+	s, err := openServer(in.ctx, serverOptions{
+		Data: c.Data, Listen: c.Listen, AuthOff: c.Auth == "off",
+		Shards: c.shards(), LoadEvery: c.LoadEvery, Logger: c.logger(in),
+	})
+	if err != nil {
+		return err
+	}
+	if s.adminToken != "" {
+		fmt.Fprintf(in.stdout, "admin token, shown this once: %s\n", s.adminToken)
+	}
+	fmt.Fprintf(in.stdout, "listening on %s\n", s.http.url())
+	return errors.Join(s.run(in.ctx), s.close())
+}
