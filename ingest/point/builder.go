@@ -2,6 +2,9 @@ package point
 
 import "github.com/cespare/xxhash/v2"
 
+// ContentType is the media type of a batch as the body of a post.
+const ContentType = "application/vnd.freshet.batch"
+
 // MaxBatchPoints is how many points one batch holds at most.
 const MaxBatchPoints = 1 << 16
 

@@ -1,6 +1,7 @@
 package point
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"time"
@@ -274,4 +275,18 @@ func show(s []byte) string {
 		return q[1:len(q)-len(`"…`)] + "…"
 	}
 	return q[1 : len(q)-1]
+}
+
+// CheckText returns nil when s is valid UTF-8 without control characters, as every string
+// of a point must be.
+func CheckText(s string) error {
+	for i := range len(s) {
+		if s[i] < ' ' || s[i] >= 0x7f {
+			if reason := checkForeignText([]byte(s)); reason != "" {
+				return errors.New(reason)
+			}
+			return nil
+		}
+	}
+	return nil
 }
