@@ -89,14 +89,14 @@ type Style struct {
 type Threshold struct {
 	Value float64 `json:"value"`
 	Label string  `json:"label,omitempty"`
-	State string  `json:"state,omitempty"` // warning or bad; empty means warning
+	State string  `json:"state,omitempty"` // warning or bad
 }
 
 var (
 	kinds   = []Kind{Timeseries, Stat, Table}
 	reduces = []Reduce{"", Last, Sum, Mean, Max}
 	draws   = []string{"", "lines", "area", "stacked", "bars"}
-	states  = []string{"", "warning", "bad"}
+	states  = []string{"warning", "bad"}
 	goods   = []string{"", "up", "down"}
 	units   = []string{"", "percent", "bytes", "bytes/s", "bits/s", "ms", "s", "/s", "/min", "EUR", "EUR/s", "EUR/min"}
 )

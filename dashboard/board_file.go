@@ -114,7 +114,7 @@ func (f panelFile) panel() Panel {
 		})
 	}
 	for _, t := range f.Thresholds {
-		p.Style.Thresholds = append(p.Style.Thresholds, Threshold(t))
+		p.Style.Thresholds = append(p.Style.Thresholds, Threshold{Value: t.Value, Label: t.Label, State: or(t.State, "warning")})
 	}
 	return p
 }
@@ -139,7 +139,7 @@ func fileOf(p *Panel) panelFile {
 		})
 	}
 	for _, t := range p.Style.Thresholds {
-		f.Thresholds = append(f.Thresholds, thresholdFile(t))
+		f.Thresholds = append(f.Thresholds, thresholdFile{Value: t.Value, Label: t.Label, State: unless(t.State, "warning")})
 	}
 	return f
 }

@@ -214,7 +214,7 @@ func tools(v headView) templ.Component {
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
-		if v.Auth {
+		if v.Session {
 			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 13, "<form method=\"post\" action=\"/signout\"><button class=\"icon\" aria-label=\"Sign out\" title=\"Sign out\"><svg class=\"i\" viewBox=\"0 0 16 16\" aria-hidden=\"true\"><path d=\"M6 2.5H3v11h3M10 5l3 3-3 3M13 8H6.5\"></path></svg></button></form>")
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err

@@ -16,13 +16,13 @@ type (
 		Title string `json:"title"`
 	}
 	headView struct {
-		Title  string
-		Theme  string // dark, light, or empty for the system's
-		Script string
-		Style  string
-		Icon   string
-		Boards []listed // for the search
-		Auth   bool     // somebody is signed in and can sign out
+		Title   string
+		Theme   string // dark, light, or empty for the system's
+		Script  string
+		Style   string
+		Icon    string
+		Boards  []listed // for the search
+		Session bool     // somebody is signed in and can sign out
 	}
 	boardView struct {
 		Head   headView
@@ -42,10 +42,11 @@ type (
 		Panels                 []panelView
 	}
 	homeView struct {
-		Head  headView
-		Now   int64
-		Board *dashboard.Board // all stats of the cards
-		Cards []cardView
+		Head   headView
+		Origin string // of this server, for commands to copy
+		Now    int64
+		Board  *dashboard.Board // all stats of the cards
+		Cards  []cardView
 	}
 	signInView struct {
 		Head  headView
@@ -62,7 +63,10 @@ type (
 const statsOnCard = 6
 
 func (s *server) home(w http.ResponseWriter, r *http.Request) error {
-	view := homeView{Head: s.head(r, "Boards"), Now: s.now().UnixMilli()}
+	view := homeView{Head: s.head(r, "Boards"), Now: s.now().UnixMilli(), Origin: "http://" + r.Host}
+	if r.TLS != nil {
+		view.Origin = "https://" + r.Host
+	}
 	all := &dashboard.Board{ID: "home", Title: "Boards", Range: "15m"}
 	for _, b := range s.boards.All() {
 		card := cardView{ID: b.ID, Title: b.Title, About: b.Description, Foot: fmt.Sprintf("%d panels · opens with the last %s", len(b.Panels), b.Range)}
@@ -73,7 +77,7 @@ func (s *server) home(w http.ResponseWriter, r *http.Request) error {
 			p.ID = b.ID + "-" + p.ID
 			all.Panels = append(all.Panels, p)
 			v := viewOf(&p)
-			v.Bare = true
+			v.Bare, v.Class = true, ""
 			card.Panels = append(card.Panels, v)
 		}
 		view.Cards = append(view.Cards, card)
@@ -114,12 +118,13 @@ func (s *server) head(r *http.Request, title string) headView {
 		Script: s.assets.url("app.js"),
 		Style:  s.assets.url("style.css"),
 		Icon:   s.assets.url("icon.svg"),
-		Auth:   s.auth != nil && s.auth.SignedIn(r),
 	}
+	who, err := s.reader(r)
+	v.Session = who.Session
 	if c, err := r.Cookie("freshet_theme"); err == nil && (c.Value == "dark" || c.Value == "light") {
 		v.Theme = c.Value
 	}
-	if s.auth == nil || v.Auth {
+	if err == nil {
 		for _, b := range s.boards.All() {
 			v.Boards = append(v.Boards, listed{b.ID, b.Title})
 		}
@@ -150,7 +155,7 @@ func local(next string) string {
 
 func (s *server) signInPage(w http.ResponseWriter, r *http.Request) error {
 	next := local(r.URL.Query().Get("next"))
-	if s.auth == nil || s.auth.SignedIn(r) {
+	if _, err := s.reader(r); err == nil {
 		http.Redirect(w, r, next, http.StatusSeeOther)
 		return nil
 	}

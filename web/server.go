@@ -2,12 +2,14 @@ package web
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
 	"time"
 
 	"freshet/dashboard"
+	"freshet/web/access"
 )
 
 // Boards is where pages find what to show. It must be safe for concurrent use.
@@ -16,10 +18,10 @@ type Boards interface {
 	Board(id string) (*dashboard.Board, bool)
 }
 
-// An Authenticator knows who looks at a page.
+// An Authenticator knows who looks at a page; access.Access is one.
 type Authenticator interface {
-	// SignedIn reports whether the request may read pages.
-	SignedIn(r *http.Request) bool
+	// Identify says who sent the request, or why nobody known did.
+	Identify(r *http.Request) (access.Identity, error)
 	// SignIn exchanges a token for a session's cookie. An error is shown to the
 	// visitor, so it says what is wrong and nothing of what would be right.
 	SignIn(r *http.Request, token string) (*http.Cookie, error)
@@ -43,7 +45,7 @@ type API struct {
 // Options configure the handler of New.
 type Options struct {
 	Boards Boards
-	Auth   Authenticator // nil: everyone may read pages
+	Auth   Authenticator // whose scope Read opens the pages; nil opens them to everyone
 	API    API
 	Logger *slog.Logger     // nil discards
 	Now    func() time.Time // nil means time.Now
@@ -130,12 +132,27 @@ func secure(next http.Handler) http.Handler {
 // page is a handler that only somebody who may read sees; others are sent to sign in.
 func (s *server) page(f func(http.ResponseWriter, *http.Request) error) http.Handler {
 	return s.handle(func(w http.ResponseWriter, r *http.Request) error {
-		if s.auth != nil && !s.auth.SignedIn(r) {
+		switch _, err := s.reader(r); {
+		case errors.Is(err, access.ErrOtherHost):
+			return &statusError{http.StatusForbidden, "Without access control this server only answers to its loopback name, such as localhost."}
+		case err != nil:
 			http.Redirect(w, r, signInURL(r.URL.RequestURI()), http.StatusSeeOther)
 			return nil
 		}
 		return f(w, r)
 	})
+}
+
+// reader returns who looks at a page, or an error if nobody who may.
+func (s *server) reader(r *http.Request) (access.Identity, error) {
+	if s.auth == nil {
+		return access.Identity{}, nil
+	}
+	who, err := s.auth.Identify(r)
+	if err == nil && !who.Scopes.Allow(access.Read) {
+		err = access.ErrForbidden
+	}
+	return who, err
 }
 
 // render writes a page. A page depends on the viewer and on the time, so nothing keeps it.

@@ -13,7 +13,7 @@ import { currentInks, isDark } from "./theme.ts";
 import { timeLabels, timeTicks } from "./time.ts";
 import { Tooltip } from "./tooltip.ts";
 import type { Panel } from "./types.ts";
-import { axisText, shown, ticks } from "./units.ts";
+import { axisText, limits, shown, ticks } from "./units.ts";
 
 const empty: Picture = { times: [], stepMs: 1000, lines: [], values: [], drawn: [], final: 0 };
 const font = '12px "Inter Variable", system-ui, sans-serif';
@@ -207,8 +207,7 @@ export class Chart {
     else if (min > 0 && min < 0.6 * max) min = 0;
     if (style.max !== undefined) max = Math.max(max, shown(style.max, unit));
     if (max === min) max = min === 0 ? 1 : min + Math.abs(min) * 0.1;
-    const t = ticks(min, max + (style.max === undefined ? (max - min) * 0.02 : 0), unit);
-    return [t[0]!, t[t.length - 1]!];
+    return limits(min, max + (style.max === undefined ? (max - min) * 0.03 : 0), unit);
   }
 
   #thresholds(u: uPlot, unit: string): void {
@@ -226,11 +225,14 @@ export class Chart {
       ctx.moveTo(bbox.left, y);
       ctx.lineTo(bbox.left + bbox.width, y);
       ctx.stroke();
-      ctx.fillStyle = ink;
+      const words = `${t.label ? t.label + " " : ""}${axisText(shown(t.value, unit), unit)}`;
       ctx.font = `${12 * dpr}px "Inter Variable", system-ui, sans-serif`;
-      ctx.textAlign = "right";
-      ctx.textBaseline = "bottom";
-      ctx.fillText(`${t.label ? t.label + " " : ""}${axisText(shown(t.value, unit), unit)}`, bbox.left + bbox.width - 4 * dpr, y - 2 * dpr);
+      ctx.textBaseline = "middle";
+      const wide = ctx.measureText(words).width + 8 * dpr;
+      ctx.fillStyle = inks.surface;
+      ctx.fillRect(bbox.left, y - 9 * dpr, wide, 18 * dpr);
+      ctx.fillStyle = ink;
+      ctx.fillText(words, bbox.left + 4 * dpr, y);
       ctx.restore();
     }
   }

@@ -7,6 +7,7 @@ export class Clock {
   #offset: number;
   #lags: number[] = []; // server_now less watermark, of the latest updates
   watermark = 0; // the newest that an update has named
+  skipped = 0; // updates that this page was too slow for
 
   // rendered is the server's time when it wrote the page, 0 if not known.
   constructor(rendered: number) {

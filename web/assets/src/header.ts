@@ -51,7 +51,8 @@ export class Pill {
     }
     setText(this.#words, words);
     setAttr(this.#root, "data-state", kind);
-    setAttr(this.#root, "title", clock.watermark > 0 ? `Everything up to ${exact(clock.watermark)} is here` : "Nothing has arrived yet");
+    const skipped = clock.skipped > 0 ? `. This page was too slow for ${clock.skipped} updates and was sent the latest state instead` : "";
+    setAttr(this.#root, "title", clock.watermark > 0 ? `Everything up to ${exact(clock.watermark)} is here${skipped}` : "Nothing has arrived yet");
     if (kind !== this.#state) {
       this.#state = kind;
       setText(this.#spoken, kind === "late" ? "live, but late" : kind);

@@ -6,7 +6,7 @@ import { h, setAttr, setText } from "./dom.ts";
 import { seriesName, type Picture } from "./lines.ts";
 import type { Source } from "./source.ts";
 import type { Panel } from "./types.ts";
-import { text } from "./units.ts";
+import { bare } from "./units.ts";
 import type { Span } from "./view.ts";
 
 interface Key {
@@ -63,8 +63,8 @@ export class Legend {
       const key = this.#keys.get(l.name);
       if (!key) return;
       const values = p.values[i]!;
-      setText(key.value, text(at === null ? last(values, l.grows ? p.final : values.length) : row >= 0 ? values[row] : null, l.unit));
-      setText(key.max, `max ${text(greatest(p, values, span), l.unit)}`);
+      setText(key.value, bare(at === null ? last(values, l.grows ? p.final : values.length) : row >= 0 ? values[row] : null, l.unit));
+      setText(key.max, `max ${bare(greatest(p, values, span), l.unit)}`);
     });
   }
 

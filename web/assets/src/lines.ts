@@ -43,7 +43,7 @@ export function seriesName(q: PanelQuery, c: Pick<Column, "labels" | "other">, f
 export function slotOf(colors: Registry, q: PanelQuery, c: Pick<Column, "labels" | "other">): number {
   if (c.other) return -1;
   const by = q.query.by ?? [];
-  if (by.length === 0) return colors.slot("", q.label ?? q.query.metric);
+  if (by.length === 0) return q.label ? colors.slot("label", q.label) : colors.slot("metric", q.query.metric);
   return colors.slot(by.join("\u0001"), by.map((n) => c.labels[n] ?? "").join("\u0001"));
 }
 
@@ -64,8 +64,8 @@ export function picture(panel: Panel, sources: Source[], colors: Registry, picke
   const stacked = panel.style?.draw === "stacked" || panel.style?.draw === "bars";
 
   const all: { line: Line; values: (number | null)[]; size: number }[] = [];
-  const free = panel.queries.filter((q) => (q.query.by ?? []).length === 0);
-  if (free.length > 1) colors.assign("", free.map((q) => q.label ?? q.query.metric));
+  const free = panel.queries.filter((q) => (q.query.by ?? []).length === 0 && q.label);
+  colors.assign("label", free.map((q) => q.label!));
   panel.queries.forEach((q, i) => {
     const table = tables[i]!;
     const unit = q.unit ?? panel.unit ?? "";

@@ -112,6 +112,7 @@ export class Source {
 
   #good(clock: Clock, m: WireAnswer): void {
     clock.heard(m.server_now, m.watermark);
+    clock.skipped += m.skipped ?? 0;
     this.phase = "ready";
     this.error = "";
     this.heard = Date.now();

@@ -6,6 +6,7 @@ import { h, setAttr, setText } from "./dom.ts";
 import { held, reduce, slotOf, totals } from "./lines.ts";
 import { reach } from "./paths.ts";
 import type { Source } from "./source.ts";
+import { grows } from "./store.ts";
 import { spark } from "./spark.ts";
 import { isDark } from "./theme.ts";
 import type { Panel } from "./types.ts";
@@ -34,7 +35,7 @@ export class Stat {
     this.#panel = panel;
     this.#source = source;
     const value = h("p", { class: "value", "data-value": "" }, this.#number, this.#unit);
-    this.root.append(h("div", { class: "figures" }, value, h("div", { class: "notes" }, this.#state, this.#change)), this.#canvas);
+    this.root.append(value, h("div", { class: "notes" }, this.#state, this.#change), this.#canvas);
     new ResizeObserver(() => (this.#forced = true)).observe(this.#canvas);
   }
 
@@ -60,8 +61,7 @@ export class Stat {
     const value = reduce(table, raw, q.reduce ?? "last", q.query.agg, from, to);
     this.#write(value, unit);
     this.#compare(value, raw, unit, from, to);
-    const drawn = this.#source.agg && raw.length > 0 ? held(table.times, raw, table.stepMs, now) : raw;
-    const line = q.query.agg === "rate" || q.query.agg === "sum" || q.query.agg === "count" || q.query.agg === "increase" || q.query.agg === "distinct" ? drawn : raw;
+    const line = grows(q.query.agg) ? held(table.times, raw, table.stepMs, now) : raw;
     const slot = slotOf(this.#app.colors, { ...q, query: { ...q.query, by: [] } }, { labels: {}, other: false });
     const p = { times: table.times, stepMs: table.stepMs, lines: [], values: [], drawn: [], final: table.firstProvisional() };
     const style = this.#panel.style ?? {};

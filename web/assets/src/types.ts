@@ -69,6 +69,7 @@ export interface WireAnswer {
   provisional_from?: number;
   watermark?: number;
   server_now?: number;
+  skipped?: number; // updates that this viewer was too slow for, before this snapshot
 }
 
 export interface Snapshot extends WireAnswer {

@@ -102,33 +102,41 @@ export function duration(ms: number): Parts {
 
 function pair(sign: string, a: number, unitA: string, b: number, unitB: string): Parts {
   if (b === 0) return { number: `${sign}${a}`, unit: unitA };
-  return { number: `${sign}${a}${nbsp}${unitA}${nbsp}${b}`, unit: unitB };
+  return { number: `${sign}${a}${nbsp}${unitA}${nbsp}${b}${nbsp}${unitB}`, unit: "" };
 }
 
 export function durationText(ms: number): string {
   const p = duration(ms);
-  return `${p.number}${nbsp}${p.unit}`;
+  return p.unit ? `${p.number}${nbsp}${p.unit}` : p.number;
 }
 
-// ticks returns at most five round values that cover [min, max], smallest first, for
-// an axis in the shown unit.
-export function ticks(min: number, max: number, unit: string, count = 5): number[] {
-  if (!(max > min)) max = min + 1;
-  const step = niceStep((max - min) / (count - 1), unit);
-  const first = Math.floor(min / step + 1e-9);
-  let last = Math.ceil(max / step - 1e-9);
-  if (last - first + 1 > count) {
-    const wider = niceStep(step * 1.01, unit);
-    return series(Math.floor(min / wider + 1e-9), Math.ceil(max / wider - 1e-9), wider);
-  }
-  if (last === first) last++;
-  return series(first, last, step);
+// An axis has at most five ticks.
+const mostTicks = 5;
+
+// tickStep is the distance of the ticks of an axis over [min, max] in the shown unit.
+function tickStep(min: number, max: number, unit: string): number {
+  let step = niceStep((max - min) / (mostTicks - 0.1), unit);
+  for (let i = 0; i < 4 && Math.floor(max / step + 1e-9) - Math.ceil(min / step - 1e-9) >= mostTicks; i++) step = niceStep(step * 1.01, unit);
+  return step;
 }
 
-function series(first: number, last: number, step: number): number[] {
+// limits widens [min, max] to a quarter of a tick, so that the axis stands still while
+// values move a little.
+export function limits(min: number, max: number, unit: string): [number, number] {
+  const quarter = tickStep(min, max, unit) / 4;
+  return [round(Math.floor(min / quarter + 1e-9) * quarter), round(Math.ceil(max / quarter - 1e-9) * quarter)];
+}
+
+// ticks returns at most five round values in [min, max], smallest first.
+export function ticks(min: number, max: number, unit: string): number[] {
+  const step = tickStep(min, max, unit);
   const out: number[] = [];
-  for (let i = first; i <= last; i++) out.push(Number((i * step).toPrecision(12)));
+  for (let i = Math.ceil(min / step - 1e-9); i * step <= max + step * 1e-9 && out.length < mostTicks; i++) out.push(round(i * step));
   return out;
+}
+
+function round(v: number): number {
+  return Number(v.toPrecision(12));
 }
 
 function niceStep(raw: number, unit: string): number {
@@ -181,4 +189,10 @@ export function suffix(unit: string): string {
     default:
       return "";
   }
+}
+
+// bare is text without what the panel's title says already.
+export function bare(v: number | null | undefined, unit: string): string {
+  const p = parts(v, unit);
+  return suffix(unit) ? p.number : text(v, unit);
 }
