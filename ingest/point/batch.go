@@ -46,14 +46,8 @@ func (r *Run) Labels() int { return int(r.labels) }
 type symbol struct {
 	span
 	hash uint64
-	kind uint8 // what it may be used as: bits of symbolText and so on
+	kind uint8 // what it may be used as
 }
-
-// What a symbol may be used as.
-const (
-	mayBeMetric = 1 << iota
-	mayBeName
-)
 
 // A span is a part of the payload.
 type span struct{ start, end uint32 }

@@ -18,6 +18,7 @@ type Builder struct {
 	symbols     []byte
 	symbolEnd   []uint32
 	symbolHash  []uint64
+	symbolKind  []uint8 // what each may be used as
 	symbolSlots table
 
 	// The series, numbered from 0 as they are met. seriesSlots finds them by hash.
@@ -33,8 +34,9 @@ type Builder struct {
 	memberEnd []uint32
 
 	// Scratch space.
-	ids []uint32 // symbols of the series being looked up: metric, then name and value of each label
-	enc encoder
+	ids    []uint32 // symbols of the series being looked up: metric, then name and value of each label
+	rising bool     // the names among ids rise
+	enc    encoder
 }
 
 // A seriesEntry is a series in terms of symbols.
@@ -50,15 +52,68 @@ type seriesEntry struct {
 // Add adds a point that has passed [View.Check].
 func (b *Builder) Add(v *View) { b.AddTo(b.Series(v), v.Time, v.Value, v.Member) }
 
+// Take is [View.Check] and Add in one, and faster: a string that b holds already is not
+// checked again. now is in epoch milliseconds. The error is an *Error, and v is not added.
+func (b *Builder) Take(v *View, now int64) error {
+	if b.plainly(v, now) {
+		b.AddTo(b.find(v.Type), v.Time, v.Value, v.Member)
+		return nil
+	}
+	if err := v.Check(now); err != nil {
+		return err
+	}
+	b.Add(v)
+	return nil
+}
+
+// plainly reports whether v can be seen to pass Check from its symbols, which it leaves in
+// b.ids. It is false for some points that pass, such as those with labels out of order.
+func (b *Builder) plainly(v *View, now int64) bool {
+	if v.Time < MinTime || v.Time > now+MaxAhead || len(v.Labels) > MaxLabels || !v.Type.Valid() || v.checkValue() != nil {
+		return false
+	}
+	if !b.intern(v) && !b.namesRise() {
+		return false
+	}
+	if b.symbolKind[b.ids[0]]&mayBeMetric == 0 {
+		return false
+	}
+	for i := 1; i < len(b.ids); i += 2 {
+		if b.symbolKind[b.ids[i]]&mayBeName == 0 || b.symbolKind[b.ids[i+1]]&mayBeValue == 0 {
+			return false
+		}
+	}
+	return true
+}
+
+// namesRise works out b.rising.
+func (b *Builder) namesRise() bool {
+	b.rising = true
+	for i := 3; i < len(b.ids); i += 2 {
+		if string(b.text(b.ids[i-2])) >= string(b.text(b.ids[i])) {
+			b.rising = false
+			break
+		}
+	}
+	return b.rising
+}
+
 // Series returns the number of v's series among those of b, from 0. The number is valid
 // until the next Reset. Time, value and member of v do not matter.
 func (b *Builder) Series(v *View) int {
-	b.intern(v)
-	h := hashHead(b.symbolHash[b.ids[0]], v.Type)
+	if !b.intern(v) {
+		b.rising = true // or v has not passed Check
+	}
+	return b.find(v.Type)
+}
+
+// find returns the number of the series of type t with the symbols in b.ids.
+func (b *Builder) find(t Type) int {
+	h := hashHead(b.symbolHash[b.ids[0]], t)
 	for _, id := range b.ids[1:] {
 		h = mix(h, b.symbolHash[id])
 	}
-	return b.lookup(finish(h), v.Type)
+	return b.lookup(finish(h), t)
 }
 
 // AddTo adds a point to the series with the number that Series returned. value is left
@@ -77,11 +132,12 @@ func (b *Builder) AddTo(series int, ts int64, value float64, member []byte) {
 	b.enc.stale = true
 }
 
-// intern leaves the symbols of v's metric and labels in b.ids. Successive points mostly
-// have the same metric and the same label names, so each string is first compared with
-// the one in its place before.
-func (b *Builder) intern(v *View) {
+// intern leaves the symbols of v's metric and labels in b.ids, and reports whether b.rising is
+// known to hold for them. Successive points mostly have the same metric and the same label names,
+// so each string is first compared with the one in its place before.
+func (b *Builder) intern(v *View) (rising bool) {
 	want := 1 + 2*len(v.Labels)
+	rising = b.rising && len(b.ids) >= want // a front part of what rises does so too
 	for len(b.ids) < want {
 		b.ids = append(b.ids, noSymbol)
 	}
@@ -93,11 +149,13 @@ func (b *Builder) intern(v *View) {
 		l, at := &v.Labels[i], 1+2*i
 		if !b.is(b.ids[at], l.Name) {
 			b.ids[at] = b.symbol(l.Name)
+			rising = false
 		}
 		if !b.is(b.ids[at+1], l.Value) {
 			b.ids[at+1] = b.symbol(l.Value)
 		}
 	}
+	return rising
 }
 
 const noSymbol = ^uint32(0)
@@ -137,6 +195,7 @@ func (b *Builder) symbol(s []byte) uint32 {
 	b.symbols = append(b.symbols, s...)
 	b.symbolEnd = append(b.symbolEnd, uint32(len(b.symbols)))
 	b.symbolHash = append(b.symbolHash, h)
+	b.symbolKind = append(b.symbolKind, kindOf(s))
 	b.symbolSlots.set(slot, id)
 	return id
 }
@@ -189,7 +248,8 @@ func (b *Builder) NumSeries() int { return len(b.series) }
 // Hash returns the hash of a series: HashOf the same series.
 func (b *Builder) Hash(series int) uint64 { return b.series[series].hash }
 
-// Size returns a number of bytes that the batch of all points in b does not exceed.
+// Size returns a number of bytes that the batch of all points in b does not exceed. It also grows
+// by the strings of points that Take refused, which b may hold.
 func (b *Builder) Size() int {
 	const header, column, perSymbol, perSeries, perLabel, perPoint = 17, 22, 2, 9, 4, 10 + 8 + 2
 	return header + column + len(b.symbols) + perSymbol*len(b.symbolEnd) + perSeries*len(b.series) +
@@ -198,12 +258,13 @@ func (b *Builder) Size() int {
 
 // Reset empties b and keeps its memory.
 func (b *Builder) Reset() {
-	b.symbols, b.symbolEnd, b.symbolHash = b.symbols[:0], b.symbolEnd[:0], b.symbolHash[:0]
+	b.symbols, b.symbolEnd = b.symbols[:0], b.symbolEnd[:0]
+	b.symbolHash, b.symbolKind = b.symbolHash[:0], b.symbolKind[:0]
 	b.series, b.labels = b.series[:0], b.labels[:0]
 	b.of, b.times, b.values = b.of[:0], b.times[:0], b.values[:0]
 	b.members, b.memberEnd = b.members[:0], b.memberEnd[:0]
 	b.symbolSlots.clear()
 	b.seriesSlots.clear()
-	b.ids = b.ids[:0]
+	b.ids, b.rising = b.ids[:0], false
 	b.enc.stale = true
 }

@@ -1,6 +1,7 @@
 package point
 
 import (
+	"cmp"
 	"encoding/binary"
 	"fmt"
 	"math"
@@ -158,16 +159,9 @@ func (d *decoder) symbols(b *Batch, n int) {
 
 func (d *decoder) symbol(to *symbol, s span) {
 	text := d.buf[s.start:s.end]
-	*to = symbol{span: s, hash: xxhash.Sum64(text)}
-	if reason := checkText(text); reason != "" {
-		d.fail("string %s %s", quote(text), reason)
-		return
-	}
-	if len(text) > 0 && len(text) <= MaxMetric && isMetricName(text) {
-		to.kind |= mayBeMetric
-	}
-	if len(text) > 0 && len(text) <= MaxLabelName && string(text[:min(2, len(text))]) != ReservedPrefix {
-		to.kind |= mayBeName
+	*to = symbol{span: s, hash: xxhash.Sum64(text), kind: kindOf(text)}
+	if to.kind == 0 {
+		d.fail("string %s %s", quote(text), cmp.Or(checkText(text), "is empty"))
 	}
 }
 
@@ -221,7 +215,7 @@ func (d *decoder) seriesLabels(b *Batch, run *Run) uint64 {
 	}
 	for i := range run.Labels() {
 		name := d.use(b, mayBeName, "label name")
-		value := d.use(b, 0, "label value")
+		value := d.use(b, mayBeValue, "label value")
 		if d.err != nil {
 			return 0
 		}
@@ -231,9 +225,6 @@ func (d *decoder) seriesLabels(b *Batch, run *Run) uint64 {
 				d.fail("label %s follows %s", quote(b.Symbol(name)), quote(b.Symbol(prev)))
 				return 0
 			}
-		}
-		if b.symbols[value].start == b.symbols[value].end {
-			d.fail("label %s has an empty value", quote(b.Symbol(name)))
 		}
 		b.labels = append(b.labels, name, value)
 		h = mix(mix(h, b.symbols[name].hash), b.symbols[value].hash)

@@ -212,13 +212,35 @@ var metricBytes = [utf8.RuneSelf]uint8{
 	'_': 1, '.': 2, ':': 2, '/': 2, '-': 2,
 }
 
+// What a string may be used as.
+const (
+	mayBeMetric = 1 << iota
+	mayBeName   // of a label
+	mayBeValue  // of a label
+)
+
+// kindOf works out what s may be used as. It is 0 for what is no text.
+func kindOf(s []byte) (kind uint8) {
+	if len(s) == 0 || len(s) > MaxLabelValue || checkText(s) != "" {
+		return 0
+	}
+	kind = mayBeValue
+	if len(s) <= MaxMetric && isMetricName(s) {
+		kind |= mayBeMetric
+	}
+	if len(s) <= MaxLabelName && string(s[:min(len(ReservedPrefix), len(s))]) != ReservedPrefix {
+		kind |= mayBeName
+	}
+	return kind
+}
+
 func checkLabelName(name []byte) error {
 	switch {
 	case len(name) == 0:
 		return fault("labels", "a label's name may not be empty")
 	case len(name) > MaxLabelName:
 		return fault("labels", "a name may have at most %d bytes, got %d: %s", MaxLabelName, len(name), quote(name))
-	case len(name) >= 2 && name[0] == '_' && name[1] == '_':
+	case string(name[:min(len(ReservedPrefix), len(name))]) == ReservedPrefix:
 		return fault("labels", "names that begin with %s are reserved, got %s", ReservedPrefix, quote(name))
 	}
 	if reason := checkText(name); reason != "" {

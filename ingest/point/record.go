@@ -55,10 +55,9 @@ func (b *Batch) decodeJSON(payload []byte, arrived int64) error {
 			return syntax
 		}
 		if err == nil {
-			err = j.view.Check(arrived)
+			err = j.builder.Take(&j.view, arrived)
 		}
 		if err == nil {
-			j.builder.Add(&j.view)
 			continue
 		}
 		if rejected++; reject == nil {

@@ -87,31 +87,61 @@ func (s *Scanner) name() []byte {
 	return name
 }
 
+// fieldName reads the name of a field of a point, and the colon. It returns the field's bit,
+// hasNumber for value; 0 and the name if there is no such field.
+func (s *Scanner) fieldName() (bit uint8, name []byte) {
+	if rest := s.buf[s.at:]; len(rest) > 8 { // as most writers write it
+		n := 0
+		switch string(rest[:8]) {
+		case `"metric"`:
+			bit, n = hasMetric, 8
+		case `"labels"`:
+			bit, n = hasLabels, 8
+		case `"value":`:
+			bit, n = hasNumber, 7
+		default:
+			switch {
+			case string(rest[:5]) == `"ts":`:
+				bit, n = hasTime, 4
+			case string(rest[:7]) == `"type":`:
+				bit, n = hasType, 6
+			}
+		}
+		if n > 0 && rest[n] == ':' {
+			s.at += n + 1
+			s.space()
+			return bit, nil
+		}
+	}
+	name = s.name()
+	switch string(name) {
+	case "metric":
+		return hasMetric, nil
+	case "value":
+		return hasNumber, nil
+	case "labels":
+		return hasLabels, nil
+	case "ts":
+		return hasTime, nil
+	case "type":
+		return hasType, nil
+	}
+	return 0, name
+}
+
 // field reads one field of a point and returns its bit.
 func (s *Scanner) field(v *View, seen uint8) uint8 {
-	name := s.name()
+	bit, name := s.fieldName()
 	if s.broken != nil {
 		return 0
 	}
-	bit, twice := uint8(0), uint8(0)
-	switch string(name) {
-	case "metric":
-		bit, twice = hasMetric, hasMetric
-	case "value":
-		bit, twice = hasNumber|hasText, hasNumber|hasText
-	case "labels":
-		bit, twice = hasLabels, hasLabels
-	case "ts":
-		bit, twice = hasTime, hasTime
-	case "type":
-		bit, twice = hasType, hasType
-	default:
+	if bit == 0 {
 		s.skip(0)
 		s.blame(show(name), "is not a field of a point; it has metric, type, ts, value and labels")
 		return 0
 	}
-	if seen&twice != 0 {
-		s.blame(string(name), "is there twice")
+	if seen&bit != 0 || bit == hasNumber && seen&hasText != 0 {
+		s.blame(fieldNames[bit], "is there twice")
 	}
 	if s.peek() == 'n' {
 		s.literal("null")
@@ -131,6 +161,8 @@ func (s *Scanner) field(v *View, seen uint8) uint8 {
 	}
 	return bit
 }
+
+var fieldNames = map[uint8]string{hasMetric: "metric", hasType: "type", hasTime: "ts", hasNumber: "value", hasLabels: "labels"}
 
 // textOf reads the string that a field must be.
 func (s *Scanner) textOf(field string) []byte {

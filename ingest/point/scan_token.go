@@ -22,21 +22,11 @@ const (
 func (s *Scanner) text() []byte {
 	start := s.at + 1
 	at := stringEnd(s.buf, start)
-	if at >= len(s.buf) {
-		s.at = at
-		s.breakOff("a string has no end")
-		return nil
-	}
-	switch s.buf[at] {
-	case '"':
+	if at < len(s.buf) && s.buf[at] == '"' {
 		s.at = at + 1
 		return s.buf[start:at:at]
-	case '\\':
-		return s.escaped(start, at)
 	}
-	s.at = at
-	s.breakOff("a string has the control character %U, it must be escaped", s.buf[at])
-	return nil
+	return s.escaped(start, at)
 }
 
 // stringEnd returns the index of the first quote, backslash or control character from at
@@ -59,7 +49,7 @@ func stringEnd(buf []byte, at int) int {
 	return at
 }
 
-// escaped reads the rest of a string whose first backslash is at at.
+// escaped reads the rest of a string that does not end at at.
 func (s *Scanner) escaped(start, at int) []byte {
 	first := len(s.scratch)
 	for {

@@ -190,6 +190,13 @@ func (s *Scanner) peek() byte {
 
 // space skips white space.
 func (s *Scanner) space() {
+	if s.at >= len(s.buf) || s.buf[s.at] > ' ' {
+		return
+	}
+	s.spaces()
+}
+
+func (s *Scanner) spaces() {
 	for s.at < len(s.buf) {
 		switch s.buf[s.at] {
 		case ' ', '\n', '\t', '\r':
