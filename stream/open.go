@@ -1,0 +1,227 @@
+package stream
+
+import (
+	"errors"
+	"fmt"
+	"path"
+	"strconv"
+	"strings"
+
+	"freshet/stream/segment"
+)
+
+const segmentSuffix = ".seg"
+
+// segmentName is the name of the file that starts with a record.
+func segmentName(base Offset) string { return fmt.Sprintf("%020d%s", base, segmentSuffix) }
+
+func parseSegmentName(name string) (Offset, bool) {
+	digits, ok := strings.CutSuffix(name, segmentSuffix)
+	n, err := strconv.ParseUint(digits, 10, 63)
+	return Offset(n), ok && err == nil && len(digits) == 20
+}
+
+// open reads what is on disk and makes the shard ready to append. Whatever it meets ends
+// only this shard's appends: see Err.
+func (s *Shard) open() {
+	err := s.load()
+	if v := &s.view; len(v.files) > 0 {
+		last := v.files[len(v.files)-1]
+		v.horizon.Store(uint64(v.files[0].base))
+		v.durable.Store(uint64(last.end))
+		s.queue.next, s.lastArrived = last.end, last.lastArrived
+	}
+	if err == nil {
+		return
+	}
+	var damage *DamageError
+	if !errors.As(err, &damage) {
+		err = s.failed(err)
+	}
+	s.log.options.Logger.Error("a shard accepts no records", "stream", s.stream.name, "shard", s.id, "error", err)
+	s.queue.err, s.view.stop = err, err
+}
+
+// load fills the list of files and, if all are sound, opens the tail.
+func (s *Shard) load() error {
+	fs := s.log.options.FS
+	names, err := fs.ReadDir(s.dir)
+	if err != nil {
+		return fmt.Errorf("list %s: %w", s.dir, err)
+	}
+	// A file made just before a crash may be there without its name being durable.
+	if err := fs.SyncDir(s.dir); err != nil {
+		return fmt.Errorf("sync %s: %w", s.dir, err)
+	}
+	var bases []Offset
+	for _, n := range names {
+		if base, ok := parseSegmentName(n); ok {
+			bases = append(bases, base)
+		} else {
+			s.log.options.Logger.Warn("a file that is no part of the log is passed over", "file", path.Join(s.dir, n))
+		}
+	}
+	if len(bases) == 0 {
+		return s.damage(s.dir, -1, 0, "the shard has no file")
+	}
+	var damage error
+	for i, base := range bases[:len(bases)-1] {
+		f, err := s.loadSealed(base)
+		if err != nil {
+			return err
+		}
+		if f.bad != nil {
+			f.end = bases[i+1]
+		} else if f.end != bases[i+1] {
+			missing := &file{name: path.Join(s.dir, segmentName(f.end)), base: f.end, end: bases[i+1], sealed: true}
+			missing.bad = s.damage(missing.name, -1, f.end, fmt.Sprintf("records %d to %d are missing", f.end, bases[i+1]))
+			s.view.files = append(s.view.files, f)
+			f = missing
+		}
+		if f.bad != nil && damage == nil {
+			damage = f.bad
+		}
+		s.view.files = append(s.view.files, f)
+	}
+	if err := s.loadTail(bases[len(bases)-1], damage); err != nil {
+		return err
+	}
+	return damage
+}
+
+// loadSealed reads header and footer of a file that has another behind it.
+func (s *Shard) loadSealed(base Offset) (*file, error) {
+	name := path.Join(s.dir, segmentName(base))
+	f, err := s.log.options.FS.Open(name)
+	if err != nil {
+		return nil, fmt.Errorf("open segment: %w", err)
+	}
+	defer f.Close()
+	info, err := segment.ReadSealed(f)
+	var bad *segment.CorruptError
+	if err == nil {
+		bad = s.belongs(info.Header, base)
+	}
+	if bad != nil || errors.As(err, &bad) {
+		return &file{name: name, base: base, end: base, sealed: true, bad: s.damage(name, bad.Position, base, bad.Reason)}, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", name, err)
+	}
+	return newFile(name, &info, info.Size, true), nil
+}
+
+// belongs checks that a file is the one that its name and place say.
+func (s *Shard) belongs(h segment.Header, base Offset) *segment.CorruptError {
+	if h.Stream != s.stream.number || h.Shard != uint32(s.id) || h.Created != s.created || Offset(h.Base) != base {
+		return &segment.CorruptError{Reason: fmt.Sprintf("the file belongs to stream %d, shard %d made at %d, from record %d on",
+			h.Stream, h.Shard, h.Created, h.Base)}
+	}
+	return nil
+}
+
+// loadTail opens the last file for writing: it recovers it, or begins another behind it
+// when it is sealed. With damage before it, it is only read.
+func (s *Shard) loadTail(base Offset, damage error) error {
+	name := path.Join(s.dir, segmentName(base))
+	f, err := s.log.options.FS.OpenWrite(name)
+	if err != nil {
+		return fmt.Errorf("open segment: %w", err)
+	}
+	keep := false
+	defer func() {
+		if !keep {
+			f.Close()
+		}
+	}()
+	if info, err := segment.ReadSealed(f); err == nil && s.belongs(info.Header, base) == nil {
+		return s.loadSealedTail(name, &info, damage)
+	}
+	r, err := segment.Recover(f)
+	var bad *segment.CorruptError
+	switch {
+	case errors.As(err, &bad) && bad.Position == 0:
+		return s.loadHeadless(name, base, bad, damage)
+	case err == nil || bad != nil:
+		if stranger := s.belongs(r.Header, base); stranger != nil {
+			return s.loadBadTail(name, nothing(base), stranger, damage)
+		}
+	}
+	switch {
+	case bad != nil:
+		return s.loadBadTail(name, r, bad, damage)
+	case err != nil:
+		return fmt.Errorf("%s: %w", name, err)
+	case damage != nil:
+		s.view.files = append(s.view.files, newFile(name, &r.Info, r.Size, false))
+		return nil
+	}
+	if r.Torn > 0 {
+		s.sums.torn.Add(uint64(r.Torn))
+		s.log.options.Logger.Warn("cut a tail that was torn before it was synced",
+			"stream", s.stream.name, "shard", s.id, "file", name, "at", r.Size, "bytes", r.Torn)
+	}
+	w, err := segment.Resume(f, r)
+	if err != nil {
+		return fmt.Errorf("%s: %w", name, err)
+	}
+	keep, s.tail = true, w
+	s.view.files = append(s.view.files, newFile(name, w.Info(), w.Synced(), false))
+	return nil
+}
+
+// loadSealedTail begins a file behind one that a crash left without a successor.
+func (s *Shard) loadSealedTail(name string, info *segment.Info, damage error) error {
+	s.view.files = append(s.view.files, newFile(name, info, info.Size, true))
+	if damage != nil {
+		return nil
+	}
+	return s.beginTail(Offset(info.End))
+}
+
+func (s *Shard) beginTail(base Offset) error {
+	w, name, err := s.begin(base)
+	if err != nil {
+		return err
+	}
+	s.tail = w
+	s.view.files = append(s.view.files, newFile(name, w.Info(), w.Synced(), false))
+	return nil
+}
+
+// loadHeadless handles a last file without a header. One that ends before its header
+// does was being made when a crash came: nothing was ever written behind it.
+func (s *Shard) loadHeadless(name string, base Offset, bad *segment.CorruptError, damage error) error {
+	f, err := s.log.options.FS.Open(name)
+	if err != nil {
+		return fmt.Errorf("open segment: %w", err)
+	}
+	size, err := f.Size()
+	f.Close()
+	if err != nil {
+		return fmt.Errorf("size of %s: %w", name, err)
+	}
+	if size > segment.HeaderSize || damage != nil {
+		return s.loadBadTail(name, nothing(base), bad, damage)
+	}
+	if err := s.log.options.FS.Remove(name); err != nil {
+		return fmt.Errorf("remove a file that was being made: %w", err)
+	}
+	return s.beginTail(base)
+}
+
+// nothing describes a file of which no record can be read.
+func nothing(base Offset) *segment.Recovered {
+	return &segment.Recovered{Info: segment.Info{Header: segment.Header{Base: uint64(base)}, End: uint64(base)}}
+}
+
+// loadBadTail keeps the records before the damage readable.
+func (s *Shard) loadBadTail(name string, r *segment.Recovered, bad *segment.CorruptError, damage error) error {
+	f := newFile(name, &r.Info, r.Size, false)
+	f.bad = s.damage(name, bad.Position, f.end, bad.Reason)
+	s.view.files = append(s.view.files, f)
+	if damage != nil {
+		return damage
+	}
+	return f.bad
+}

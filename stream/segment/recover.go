@@ -1,0 +1,157 @@
+package segment
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"io"
+
+	"freshet/stream/vfs"
+)
+
+const scanChunk = 1 << 20
+
+// Recovered is what Recover found in the tail of a shard.
+type Recovered struct {
+	Info         // of the frames that are whole
+	Synced int64 // bytes that the frames say were durable
+	Marked bool  // the file ends with a frame that says that all before it is durable
+	Torn   int64 // bytes after Info.Size that a crash left half written; Resume cuts them
+}
+
+// Recover reads a file that has no footer from its first frame to its last. Where the
+// frames end before the file does, it looks for a frame further on that says that this
+// place was synced once: then bytes that were safe are damaged, and the error is a
+// *CorruptError, with the frames before the damage in Recovered. Otherwise the rest was
+// never synced: it is torn, and no error. Recover writes nothing.
+func Recover(f vfs.File) (*Recovered, error) {
+	h, err := ReadHeader(f)
+	r := &Recovered{Info: Info{Header: h, End: h.Base, Size: HeaderSize}, Synced: HeaderSize}
+	if err != nil {
+		return r, err
+	}
+	size, err := f.Size()
+	if err != nil {
+		return r, fmt.Errorf("size: %w", err)
+	}
+	w := &window{file: f, size: size}
+	for r.Size < size {
+		fr, err := w.frame(&r.Info)
+		var bad *CorruptError
+		if errors.As(err, &bad) {
+			r.Torn = size - r.Size
+			return r, w.search(h.Salt, bad)
+		}
+		if err != nil {
+			return r, err
+		}
+		if fr.kind == kindFooter { // not in its place at the end of a whole trailer: it was not synced
+			r.Torn = size - r.Size
+			return r, nil
+		}
+		if fr.kind == kindRecords {
+			r.add(fr)
+		}
+		r.Marked = fr.kind == kindMark && fr.synced == fr.position
+		r.Synced = max(r.Synced, fr.synced)
+		r.Size += FrameHeaderSize + int64(fr.length)
+	}
+	return r, nil
+}
+
+// window is a part of a file in memory.
+type window struct {
+	file vfs.File
+	size int64
+	at   int64 // position of buf
+	buf  []byte
+}
+
+// bytes returns n bytes at a position, fewer at the end of the file.
+func (w *window) bytes(at int64, n int) ([]byte, error) {
+	n = int(min(int64(n), w.size-at))
+	if at < w.at || at+int64(n) > w.at+int64(len(w.buf)) {
+		want := int(min(int64(max(n, scanChunk)), w.size-at))
+		if cap(w.buf) < want {
+			w.buf = make([]byte, want)
+		}
+		w.at, w.buf = at, w.buf[:want]
+		if got, err := w.file.ReadAt(w.buf, at); err != nil && !(errors.Is(err, io.EOF) && got == want) {
+			w.buf = w.buf[:0]
+			return nil, fmt.Errorf("read at byte %d: %w", at, err)
+		}
+	}
+	return w.buf[at-w.at:][:n], nil
+}
+
+// frame checks the frame that follows what info describes, its records included.
+func (w *window) frame(info *Info) (frame, error) {
+	b, err := w.bytes(info.Size, FrameHeaderSize)
+	if err != nil {
+		return frame{}, err
+	}
+	f, err := decodeFrame(b, info.Salt, info.Size)
+	if err != nil {
+		return frame{}, err
+	}
+	if f.first != info.End || f.arrived < info.LastArrived {
+		return frame{}, corrupt(info.Size, "the frame starts with record %d at %d ms; it should be record %d, not before %d ms",
+			f.first, f.arrived, info.End, info.LastArrived)
+	}
+	body, err := w.bytes(info.Size+FrameHeaderSize, f.length)
+	if err != nil {
+		return frame{}, err
+	}
+	if len(body) < f.length {
+		return frame{}, corrupt(info.Size, "the frame has %d bytes, and %d follow", f.length, len(body))
+	}
+	if got := crc32.Checksum(body, castagnoli); got != f.body {
+		return frame{}, corrupt(info.Size, "the body of the frame has CRC %08x, not %08x", got, f.body)
+	}
+	if f.kind == kindRecords {
+		err = checkRecords(body, f)
+	}
+	return f, err
+}
+
+func checkRecords(body []byte, f frame) error {
+	var rec Record
+	for i := range f.count {
+		n := recordSize(body)
+		if n == 0 || n > len(body) || !decodeRecord(body[:n], &rec) {
+			return corrupt(f.position, "record %d of the frame is not what was written", i)
+		}
+		body = body[n:]
+	}
+	if len(body) > 0 {
+		return corrupt(f.position, "%d bytes follow the %d records of the frame", len(body), f.count)
+	}
+	return nil
+}
+
+// search returns bad if a frame after it says that the place was synced, nil if none
+// does. The salt is looked for byte by byte, since damage may have taken every length.
+func (w *window) search(salt uint64, bad *CorruptError) error {
+	pattern := le.AppendUint64(nil, salt)
+	for at := bad.Position + 1; at+FrameHeaderSize <= w.size; {
+		b, err := w.bytes(at, scanChunk)
+		if err != nil {
+			return err
+		}
+		i := bytes.Index(b, pattern)
+		if i < 0 {
+			at += int64(max(len(b)-len(pattern)+1, 1))
+			continue
+		}
+		at += int64(i)
+		if b, err = w.bytes(at, FrameHeaderSize); err != nil {
+			return err
+		}
+		if f, err := decodeFrame(b, salt, at); err == nil && f.synced > bad.Position {
+			return corrupt(bad.Position, "%s; the frame at byte %d says that %d bytes were synced", bad.Reason, at, f.synced)
+		}
+		at++
+	}
+	return nil
+}

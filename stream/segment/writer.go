@@ -1,0 +1,130 @@
+package segment
+
+import (
+	"fmt"
+	"hash/crc32"
+
+	"freshet/stream/vfs"
+)
+
+// A Writer appends frames to the file that is the tail of a shard. It has one user at a
+// time. After the first error from a method it is of no further use: what the file
+// holds past Synced is unknown until Recover has read it.
+type Writer struct {
+	file   vfs.File
+	info   Info
+	synced int64 // bytes of the file that are durable
+	marked int64 // what the frames in the file say at most of that
+}
+
+// Create makes a file that holds only a header, durably. The caller syncs the directory.
+func Create(fs vfs.FS, name string, h Header) (*Writer, error) {
+	f, err := fs.Create(name)
+	if err != nil {
+		return nil, fmt.Errorf("create segment: %w", err)
+	}
+	if _, err = f.WriteAt(h.encode(), 0); err == nil {
+		err = f.Sync()
+	}
+	if err != nil {
+		f.Close()
+		return nil, fmt.Errorf("write header: %w", err)
+	}
+	return &Writer{file: f, info: Info{Header: h, End: h.Base, Size: HeaderSize}, synced: HeaderSize, marked: HeaderSize}, nil
+}
+
+// Resume goes on with a file that Recover has read: it cuts the torn tail, writes again
+// what was not known to be durable and syncs. Writing again matters, because a file
+// system may have dropped pages whose sync failed and still show them to readers.
+func Resume(f vfs.File, r *Recovered) (*Writer, error) {
+	if r.Torn > 0 {
+		if err := f.Truncate(r.Size); err != nil {
+			return nil, fmt.Errorf("cut torn tail: %w", err)
+		}
+	}
+	buf := make([]byte, min(r.Size-r.Synced, 1<<20))
+	for at := r.Synced; at < r.Size; {
+		b := buf[:min(r.Size-at, int64(len(buf)))]
+		if _, err := f.ReadAt(b, at); err != nil {
+			return nil, fmt.Errorf("read unsynced tail: %w", err)
+		}
+		if _, err := f.WriteAt(b, at); err != nil {
+			return nil, fmt.Errorf("write unsynced tail: %w", err)
+		}
+		at += int64(len(b))
+	}
+	if err := f.Sync(); err != nil {
+		return nil, fmt.Errorf("sync recovered tail: %w", err)
+	}
+	return &Writer{file: f, info: r.Info, synced: r.Size, marked: r.Synced}, nil
+}
+
+// Info describes the file as far as it is written. Its Index may be kept.
+func (w *Writer) Info() *Info { return &w.info }
+
+// Synced is the number of bytes that are durable.
+func (w *Writer) Synced() int64 { return w.synced }
+
+// File is the file that is written to; the caller may read it below Synced.
+func (w *Writer) File() vfs.File { return w.file }
+
+// Write appends a frame of records. The frame has FrameHeaderSize bytes to be filled in,
+// then the records. Arrived must not fall from one frame to the next.
+func (w *Writer) Write(b []byte, count int, arrived int64) error {
+	f := frame{
+		position: w.info.Size, synced: w.synced, first: w.info.End, arrived: arrived, kind: kindRecords,
+		length: len(b) - FrameHeaderSize, count: count, body: crc32.Checksum(b[FrameHeaderSize:], castagnoli),
+	}
+	f.encode(b, w.info.Salt)
+	if _, err := w.file.WriteAt(b, w.info.Size); err != nil {
+		return fmt.Errorf("write frame: %w", err)
+	}
+	w.info.add(f)
+	w.info.Size += int64(len(b))
+	w.marked = w.synced
+	return nil
+}
+
+// Sync makes all that is written durable.
+func (w *Writer) Sync() error {
+	if err := w.file.Sync(); err != nil {
+		return fmt.Errorf("sync segment: %w", err)
+	}
+	w.synced = w.info.Size
+	return nil
+}
+
+// Mark appends an empty frame that says how far the file is synced, unless a frame says
+// so already. It does not sync: the mark itself may be lost.
+func (w *Writer) Mark() error {
+	if w.marked == w.synced || w.synced != w.info.Size {
+		return nil
+	}
+	var b [FrameHeaderSize]byte
+	f := frame{position: w.info.Size, synced: w.synced, first: w.info.End, arrived: w.info.LastArrived, kind: kindMark}
+	f.encode(b[:], w.info.Salt)
+	if _, err := w.file.WriteAt(b[:], w.info.Size); err != nil {
+		return fmt.Errorf("write mark: %w", err)
+	}
+	w.info.Size += FrameHeaderSize
+	w.marked = w.synced
+	return nil
+}
+
+// Seal ends the file with a footer and syncs it. The file is then complete; the Writer
+// only has Info and Close left.
+func (w *Writer) Seal() error {
+	if err := w.Sync(); err != nil {
+		return err
+	}
+	if _, err := w.file.WriteAt(w.info.footer(), w.info.Size); err != nil {
+		return fmt.Errorf("write footer: %w", err)
+	}
+	if err := w.file.Sync(); err != nil {
+		return fmt.Errorf("sync footer: %w", err)
+	}
+	return nil
+}
+
+// Close releases the file. It syncs nothing.
+func (w *Writer) Close() error { return w.file.Close() }

@@ -1,0 +1,152 @@
+package stream
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/binary"
+	"fmt"
+	"path"
+	"runtime"
+	"time"
+
+	"freshet/stream/segment"
+)
+
+// idleBefore is how long a shard must be idle before its file says that all is synced.
+const idleBefore = 2 * time.Millisecond
+
+// sequence writes groups until ctx ends, then what was submitted by then. It is the only
+// one that writes to the shard's files.
+func (s *Shard) sequence(ctx context.Context) {
+	idle := time.NewTimer(idleBefore)
+	defer idle.Stop()
+	for s.queue.failure() == nil {
+		select {
+		case <-s.queue.wake:
+			s.step()
+			idle.Reset(idleBefore)
+		case <-idle.C:
+			s.mark()
+		case <-ctx.Done():
+			s.queue.stop(ErrShardClosed)
+			s.step()
+			s.mark()
+		}
+	}
+	// Nobody can add to the queue now. What it still holds came before a failure.
+	if g := s.queue.take(); g != nil {
+		g.finish(0, s.queue.failure())
+	}
+}
+
+// step writes the groups that wait, and rolls a tail that is due.
+func (s *Shard) step() {
+	if s.tail != nil && s.due(0) {
+		if err := s.roll(); err != nil {
+			s.fail(err)
+		}
+	}
+	for s.tail != nil {
+		g := s.queue.take()
+		if g == nil {
+			return
+		}
+		if err := s.commit(g); err != nil {
+			g.finish(0, s.fail(err))
+			return
+		}
+		// Let those that were answered submit again, so that they share the next group.
+		runtime.Gosched()
+	}
+}
+
+// mark writes down that all is synced.
+func (s *Shard) mark() {
+	if s.tail == nil {
+		return
+	}
+	if err := s.tail.Mark(); err != nil {
+		s.fail(err)
+	}
+}
+
+// fail ends appends for good: nothing is known of the file past what was synced.
+func (s *Shard) fail(err error) error {
+	err = s.failed(err)
+	s.queue.stop(err)
+	s.tail.Close()
+	s.tail = nil
+	return err
+}
+
+// commit makes a group durable and then answers it.
+func (s *Shard) commit(g *group) error {
+	if s.due(int64(len(g.buf))) {
+		if err := s.roll(); err != nil {
+			return err
+		}
+	}
+	start := time.Now()
+	arrived := max(s.log.options.Now().UnixMilli(), s.lastArrived)
+	if err := s.tail.Write(g.buf, g.count, arrived); err != nil {
+		return err
+	}
+	if err := s.tail.Sync(); err != nil {
+		return err
+	}
+	s.lastArrived = arrived
+	s.sums.add(g, time.Since(start))
+	s.view.publish(s.tail.Info(), s.tail.Synced())
+	buf := g.buf
+	g.buf = nil
+	g.finish(arrived, nil)
+	s.queue.give(buf)
+	return nil
+}
+
+// due says whether a new file should begin before n more bytes.
+func (s *Shard) due(n int64) bool {
+	info := s.tail.Info()
+	if info.End == info.Base {
+		return false
+	}
+	o := &s.log.options
+	old := o.Retention > 0 && o.Now().UnixMilli()-info.FirstArrived > o.segmentAge().Milliseconds()
+	return old || n > 0 && info.Size+n > o.SegmentBytes
+}
+
+// roll seals the tail and begins another.
+func (s *Shard) roll() error {
+	old := s.tail
+	if err := old.Seal(); err != nil {
+		return fmt.Errorf("roll: %w", err)
+	}
+	w, name, err := s.begin(Offset(old.Info().End))
+	if err != nil {
+		return fmt.Errorf("roll: %w", err)
+	}
+	s.tail = w
+	s.view.roll(old.Info(), newFile(name, w.Info(), w.Synced(), false))
+	old.Close() // sealed and synced: nothing can be lost
+	s.log.sweepSoon()
+	return nil
+}
+
+// begin makes the file whose first record has the given offset, durably.
+func (s *Shard) begin(base Offset) (*segment.Writer, string, error) {
+	var salt [8]byte
+	rand.Read(salt[:])
+	name := path.Join(s.dir, segmentName(base))
+	w, err := segment.Create(s.log.options.FS, name, segment.Header{
+		Salt: binary.LittleEndian.Uint64(salt[:]), Stream: s.stream.number, Shard: uint32(s.id),
+		Created: s.created, Base: uint64(base), Started: s.log.options.Now().UnixMilli(),
+	})
+	if err != nil {
+		return nil, "", err
+	}
+	if err := s.log.options.FS.SyncDir(s.dir); err != nil {
+		w.Close()
+		return nil, "", fmt.Errorf("sync %s: %w", s.dir, err)
+	}
+	return w, name, nil
+}
