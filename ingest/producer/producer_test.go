@@ -87,6 +87,12 @@ func (s *server) values() []float64 {
 	return out
 }
 
+func (s *server) count() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.posts
+}
+
 func start(t *testing.T, s *server, o producer.Options) *producer.Producer {
 	t.Helper()
 	o.URL = "http://freshet.test:8080/"
@@ -164,8 +170,8 @@ func TestBatches(t *testing.T) {
 			g.Set(float64(i))
 		}
 		synctest.Wait()
-		if got := s.values(); len(got) != 6 || s.posts != 2 {
-			t.Errorf("by size: got %v in %d posts, want 6 in 2", got, s.posts)
+		if got := s.values(); len(got) != 6 || s.count() != 2 {
+			t.Errorf("by size: got %v in %d posts, want 6 in 2", got, s.count())
 		}
 		time.Sleep(time.Second)
 		synctest.Wait()
