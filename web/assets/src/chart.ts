@@ -141,7 +141,7 @@ export class Chart {
       focus: { alpha: 1 },
       cursor: {
         y: false,
-        points: { show: this.#kind !== "bars", size: 7, width: 1.5 },
+        points: this.#kind === "bars" ? { show: false } : { size: 7, width: 1.5 },
         drag: { x: true, y: false, setScale: false },
         bind: { dblclick: () => null },
       },
@@ -154,7 +154,7 @@ export class Chart {
         {
           stroke: inks.muted, font, size: 28, gap: 6,
           grid: { show: false }, ticks: { show: false },
-          splits: (_u, _i, a, b) => timeTicks(a, b, Math.max(2, Math.floor(this.#width / 96))),
+          splits: (_u, _i, a, b) => this.#timeTicks(a, b),
           values: (_u, splits) => timeLabels(splits),
         },
         {
@@ -199,6 +199,13 @@ export class Chart {
     return s;
   }
 
+  // A tick whose label would be cut off at the right edge is left out.
+  #timeTicks(from: number, to: number): number[] {
+    const ticks = timeTicks(from, to, Math.max(2, Math.floor(this.#width / 96)));
+    const room = to - from < 10 * 60_000 ? 22 : 10; // px from the tick to the edge
+    return ticks.filter((t) => ((to - t) / (to - from)) * (this.#width - 70) >= room);
+  }
+
   #limits(a: number | null, b: number | null, unit: string): [number, number] {
     const style = this.#panel.style ?? {};
     let min = a ?? 0;
@@ -228,6 +235,7 @@ export class Chart {
       const words = `${t.label ? t.label + " " : ""}${axisText(shown(t.value, unit), unit)}`;
       ctx.font = `${12 * dpr}px "Inter Variable", system-ui, sans-serif`;
       ctx.textBaseline = "middle";
+      ctx.textAlign = "left";
       const wide = ctx.measureText(words).width + 8 * dpr;
       ctx.fillStyle = inks.surface;
       ctx.fillRect(bbox.left, y - 9 * dpr, wide, 18 * dpr);

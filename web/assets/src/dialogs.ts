@@ -28,7 +28,7 @@ const mouse: [string, string][] = [
 ];
 
 export function openHelp(): void {
-  const list = (rows: [string, string][]): HTMLElement => h("dl", {}, ...rows.flatMap(([k, what]) => [h("dt", {}, ...k.split(" ").map((s) => h("kbd", {}, s))), h("dd", {}, what)]));
+  const list = (rows: [string, string][]): HTMLElement => h("dl", {}, ...rows.flatMap(([k, what]) => [h("dt", {}, ...(rows === mouse ? [k] : k.split(" ")).map((s) => h("kbd", {}, s))), h("dd", {}, what)]));
   show(h("dialog", { class: "help", "aria-label": "Help" },
     h("header", {}, h("h2", {}, "Keys"), close()), list(keys),
     h("h3", {}, "On a chart"), list(mouse),

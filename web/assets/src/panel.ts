@@ -110,7 +110,7 @@ export class PanelElement extends HTMLElement implements Part {
 
 function failure(s: Source, nothing: boolean): Node[] {
   const age = s.heard ? ` This is from ${durationText(Math.max(1000, Math.round((Date.now() - s.heard) / 1000) * 1000))} ago.` : "";
-  return [h("p", { class: "failed", role: "alert" }, h("b", {}, "Query failed. "), s.error + (nothing ? "" : age))];
+  return [h("p", { class: "failed", role: "alert", title: s.error }, h("b", {}, "Query failed. "), s.error + (nothing ? "" : age))];
 }
 
 function howToSend(panel: Panel): Node[] {

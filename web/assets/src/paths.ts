@@ -74,6 +74,7 @@ export function openTail(u: uPlot, si: number, pen: Pen): void {
     }
     points.push([u.valToPos(picture.times[i]!, "x", true), u.valToPos(v, "y", true), lower ? u.valToPos(lower[i] ?? 0, "y", true) : base]);
   }
+  extend(u, picture, points);
   if (points.length > 1) {
     if (draw !== "lines") {
       ctx.beginPath();
@@ -90,6 +91,15 @@ export function openTail(u: uPlot, si: number, pen: Pen): void {
     ctx.stroke();
   }
   ctx.restore();
+}
+
+// extend draws a wide open step as far as time has come.
+function extend(u: uPlot, p: Picture, points: [number, number, number][]): void {
+  const end = points[points.length - 1];
+  const t = p.times[p.times.length - 1]!;
+  const to = Math.min(t + p.stepMs, u.scales["x"]!.max ?? t);
+  const x = u.valToPos(to, "x", true);
+  if (end && p.final < p.times.length && x - end[0] > 12 * devicePixelRatio && u.valToPos(t, "x", true) - end[0] < 1) points.push([x, end[1], end[2]]);
 }
 
 // reach is how far apart two values may lie and still be joined: two and a half times

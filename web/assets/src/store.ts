@@ -33,11 +33,12 @@ export class Table {
 
   // replace takes a whole answer. Columns that the answer has keep their identity.
   replace(a: WireAnswer): void {
-    this.times = a.times.slice(-maxRows);
-    const skip = a.times.length - this.times.length;
+    const times = a.times ?? [];
+    this.times = times.slice(-maxRows);
+    const skip = times.length - this.times.length;
     const columns: Column[] = [];
     const byKey = new Map<string, Column>();
-    for (const s of a.series) {
+    for (const s of a.series ?? []) {
       const key = seriesKey(s.labels, s.other ?? false);
       const column = this.#byKey.get(key) ?? { key, labels: s.labels ?? {}, other: s.other ?? false, values: [] };
       column.values = skip > 0 ? s.values.slice(skip) : s.values.slice();
@@ -53,8 +54,9 @@ export class Table {
   // the same time, new times are inserted where they belong. A series that the
   // update does not name keeps its values.
   merge(a: WireAnswer): void {
-    const rows = a.times.map((t) => this.#row(t));
-    for (const s of a.series) {
+    const times = a.times ?? [];
+    const rows = times.map((t) => this.#row(t));
+    for (const s of a.series ?? []) {
       const key = seriesKey(s.labels, s.other ?? false);
       let column = this.#byKey.get(key);
       if (!column) {
@@ -63,7 +65,7 @@ export class Table {
         this.#byKey.set(key, column);
       }
       for (let i = 0; i < rows.length; i++) {
-        const row = this.#rowOf(a.times[i]!, rows[i]!);
+        const row = this.#rowOf(times[i]!, rows[i]!);
         column.values[row] = s.values[i] ?? null;
       }
     }

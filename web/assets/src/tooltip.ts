@@ -10,6 +10,7 @@ const most = 12; // rows; more are counted
 
 export class Tooltip {
   #root = h("div", { class: "tooltip", role: "status", hidden: true });
+  #line = h("div", { class: "pin", hidden: true });
   #host: HTMLElement;
   #pinned: number | null = null; // the time it is pinned to
   #time = 0;
@@ -17,7 +18,7 @@ export class Tooltip {
 
   constructor(host: HTMLElement) {
     this.#host = host;
-    host.append(this.#root);
+    host.append(this.#root, this.#line);
   }
 
   show(u: uPlot, p: Picture, idx: number, left: number, top: number, draw: string, color: (line: number) => string): void {
@@ -38,6 +39,7 @@ export class Tooltip {
     else if (!this.#root.hidden) {
       this.#pinned = this.#time;
       this.#root.classList.add("pinned");
+      this.#line.hidden = false;
     }
   }
 
@@ -46,6 +48,7 @@ export class Tooltip {
     if (this.#pinned === null) return false;
     this.#pinned = null;
     this.#root.classList.remove("pinned");
+    this.#line.hidden = true;
     this.#root.hidden = true;
     return true;
   }
@@ -59,6 +62,8 @@ export class Tooltip {
     }
     this.#left = u.valToPos(this.#pinned, "x");
     this.#place(u, 8);
+    this.#line.style.height = `${u.over.offsetTop + u.over.offsetHeight}px`;
+    this.#line.style.transform = `translateX(${Math.round(u.over.offsetLeft + this.#left)}px)`;
   }
 
   #fill(u: uPlot, p: Picture, idx: number, top: number, draw: string, color: (line: number) => string): void {

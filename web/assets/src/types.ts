@@ -64,8 +64,8 @@ export interface WireSeries {
 // Times are epoch milliseconds. An update holds only the times that changed.
 export interface WireAnswer {
   step_ms?: number;
-  times: number[];
-  series: WireSeries[];
+  times: number[] | null; // null is none
+  series: WireSeries[] | null;
   provisional_from?: number;
   watermark?: number;
   server_now?: number;

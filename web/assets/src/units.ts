@@ -116,7 +116,9 @@ const mostTicks = 5;
 // tickStep is the distance of the ticks of an axis over [min, max] in the shown unit.
 function tickStep(min: number, max: number, unit: string): number {
   let step = niceStep((max - min) / (mostTicks - 0.1), unit);
-  for (let i = 0; i < 4 && Math.floor(max / step + 1e-9) - Math.ceil(min / step - 1e-9) >= mostTicks; i++) step = niceStep(step * 1.01, unit);
+  const count = (): number => Math.floor(max / step + 1e-9) - Math.ceil(min / step - 1e-9) + 1;
+  for (let i = 0; i < 4 && count() > mostTicks; i++) step = niceStep(step * 1.01, unit);
+  for (let i = 0; i < 4 && count() < 2; i++) step /= 2;
   return step;
 }
 
@@ -140,7 +142,7 @@ function round(v: number): number {
 }
 
 function niceStep(raw: number, unit: string): number {
-  if (unit === "bytes" || unit === "bytes/s") {
+  if (raw > 1 && (unit === "bytes" || unit === "bytes/s")) {
     const power = 1024 ** Math.max(0, Math.floor(Math.log(raw) / Math.log(1024)));
     for (const m of [1, 2, 4, 8, 16, 32, 64, 128, 256, 512]) if (m * power >= raw) return m * power;
     return 1024 * power;
