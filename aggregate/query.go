@@ -1,8 +1,10 @@
 package aggregate
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
+	"strings"
 	"time"
 )
 
@@ -17,6 +19,21 @@ type Query struct {
 	To     Time               `json:"to,omitzero"`     // zero means now
 	Step   string             `json:"step,omitempty"`  // such as 10s, or auto
 	Top    int                `json:"top,omitempty"`   // keeps the n greatest series and folds the rest into one; 0 keeps all
+}
+
+// ParseQuery reads a query from JSON. A field that a query does not have is an error, since
+// a misspelt one would silently ask for something else.
+func ParseQuery(data []byte) (Query, error) {
+	d := json.NewDecoder(bytes.NewReader(data))
+	d.DisallowUnknownFields()
+	var q Query
+	if err := d.Decode(&q); err != nil {
+		return Query{}, refuse("the query cannot be read: %s", strings.TrimPrefix(err.Error(), "json: "))
+	}
+	if d.More() {
+		return Query{}, refuse("the query cannot be read: there is more after the JSON object")
+	}
+	return q, nil
 }
 
 // An Answer is what a query found. Values[i] of every series belongs to the step that

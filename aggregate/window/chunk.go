@@ -201,3 +201,33 @@ func (c *Chunks) View() View {
 	}
 	return v
 }
+
+// Divide adds the cells of a sealed view to the chunks that into returns for the start
+// of their span of length milliseconds; nil leaves them out. Distinct counts are shared.
+func (v *View) Divide(length int64, into func(start int64) *Chunks) {
+	for _, s := range v.Singles {
+		for i := range s.Offset {
+			at := s.Time(i)
+			c := into(Floor(at, length))
+			switch {
+			case c == nil:
+			case s.Hash != nil:
+				c.Single(s.Series[i], at, s.Value[i], true, s.Hash[i])
+			default:
+				c.Single(s.Series[i], at, s.Value[i], false, 0)
+			}
+		}
+	}
+	for _, f := range v.Fulls {
+		for i := range f.Offset {
+			start := f.Start(i)
+			if c := into(Floor(start, length)); c != nil {
+				var d *Distinct
+				if f.Distinct != nil {
+					d = &f.Distinct[i]
+				}
+				c.Full(start, f.Rows[i], f.BinsOf(i), d)
+			}
+		}
+	}
+}

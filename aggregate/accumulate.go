@@ -1,0 +1,316 @@
+package aggregate
+
+import (
+	"math"
+
+	"freshet/aggregate/window"
+)
+
+// An accumulator adds cells up by group and step. Cells outside the span, and those of
+// series without a group, are left out.
+type accumulator interface {
+	add(v *window.View)
+	// value returns what a group has in a step, NaN for nothing.
+	value(group, step int) float64
+	// merge adds one group to another.
+	merge(into, from int)
+	// total returns what a group comes to over all steps, for ranking.
+	total(group int) float64
+}
+
+// cells is the part that accumulators share: where a cell goes.
+type cells struct {
+	span
+	groupOf []int32
+}
+
+// slot returns where the cell of a series at a time goes, or -1. The time lies within
+// the span.
+func (c *cells) slot(series uint32, at int64) int {
+	if int(series) >= len(c.groupOf) {
+		return -1
+	}
+	g := c.groupOf[series]
+	if g < 0 {
+		return -1
+	}
+	return int(g)*c.steps + int((at-c.from)/c.step)
+}
+
+func (c *cells) outside(first, last int64) bool { return last < c.from || first >= c.to() }
+
+func (c *cells) inside(at int64) bool { return at >= c.from && at < c.to() }
+
+// scalar is one number and how many points it stands for.
+type scalar struct {
+	count uint64
+	value float64
+}
+
+// scalars accumulates count, sum, avg, min, max and last.
+type scalars struct {
+	cells
+	kind aggKind
+	per  float64 // of a rate: seconds a step; else 1
+	acc  []scalar
+	last []int64 // of last: the time of the value
+}
+
+func newScalars(c cells, kind aggKind, groups int) *scalars {
+	s := &scalars{cells: c, kind: kind, per: 1, acc: make([]scalar, groups*c.steps)}
+	if kind == aggRate {
+		s.per = float64(c.step) / 1000
+	}
+	if kind == aggLast {
+		s.last = make([]int64, len(s.acc))
+	}
+	return s
+}
+
+func (s *scalars) add(v *window.View) {
+	for _, c := range v.Singles {
+		if s.outside(c.First, c.Last) {
+			continue
+		}
+		for i, series := range c.Series {
+			if at := c.Time(i); s.inside(at) {
+				if n := s.slot(series, at); n >= 0 {
+					x := c.Value[i]
+					s.put(n, 1, x, x, x, x, at)
+				}
+			}
+		}
+	}
+	for _, c := range v.Fulls {
+		if s.outside(c.First, c.Last) {
+			continue
+		}
+		for i := range c.Rows {
+			if at := c.Start(i); s.inside(at) {
+				s.row(&c.Rows[i], at)
+			}
+		}
+	}
+	for i := range v.Open {
+		if o := &v.Open[i]; s.inside(o.Start) {
+			for j := range o.Rows {
+				s.row(&o.Rows[j], o.Start)
+			}
+		}
+	}
+}
+
+func (s *scalars) row(r *window.Row, start int64) {
+	if n := s.slot(r.Series, start); n >= 0 {
+		s.put(n, uint64(r.Count), r.Sum, r.Min, r.Max, r.Last, start+int64(r.LastAt))
+	}
+}
+
+func (s *scalars) put(n int, count uint64, sum, least, greatest, last float64, at int64) {
+	a := &s.acc[n]
+	switch s.kind {
+	case aggMin:
+		if a.count == 0 || least < a.value {
+			a.value = least
+		}
+	case aggMax:
+		if a.count == 0 || greatest > a.value {
+			a.value = greatest
+		}
+	case aggLast:
+		if a.count == 0 || at >= s.last[n] {
+			a.value, s.last[n] = last, at
+		}
+	default:
+		a.value += sum
+	}
+	a.count += count
+}
+
+func (s *scalars) value(g, step int) float64 { return s.result(s.acc[g*s.steps+step]) }
+
+func (s *scalars) result(a scalar) float64 {
+	switch {
+	case a.count == 0:
+		return math.NaN()
+	case s.kind == aggCount:
+		return float64(a.count) / s.per
+	case s.kind == aggAvg:
+		return a.value / float64(a.count)
+	}
+	return a.value / s.per
+}
+
+func (s *scalars) merge(into, from int) {
+	for i := range s.steps {
+		b := s.acc[from*s.steps+i]
+		if b.count == 0 {
+			continue
+		}
+		n := into*s.steps + i
+		at := int64(0)
+		if s.last != nil {
+			at = s.last[from*s.steps+i]
+		}
+		s.put(n, b.count, b.value, b.value, b.value, b.value, at)
+	}
+}
+
+func (s *scalars) total(g int) float64 {
+	var all scalar
+	var at int64
+	for i, a := range s.acc[g*s.steps : (g+1)*s.steps] {
+		if a.count == 0 {
+			continue
+		}
+		switch {
+		case s.kind == aggMin && all.count > 0:
+			all.value = min(all.value, a.value)
+		case s.kind == aggMax && all.count > 0:
+			all.value = max(all.value, a.value)
+		case s.kind == aggLast:
+			if t := s.last[g*s.steps+i]; t >= at {
+				all.value, at = a.value, t
+			}
+		case s.kind == aggMin || s.kind == aggMax:
+			all.value = a.value
+		default:
+			all.value += a.value
+		}
+		all.count += a.count
+	}
+	return s.result(all)
+}
+
+// quantiles accumulates the sketches of distributions.
+type quantiles struct {
+	cells
+	q   float64
+	acc []window.Histogram
+}
+
+func newQuantiles(c cells, q float64, groups int) *quantiles {
+	return &quantiles{cells: c, q: q, acc: make([]window.Histogram, groups*c.steps)}
+}
+
+func (s *quantiles) add(v *window.View) {
+	for _, c := range v.Singles {
+		if s.outside(c.First, c.Last) {
+			continue
+		}
+		for i, series := range c.Series {
+			if at := c.Time(i); s.inside(at) {
+				if n := s.slot(series, at); n >= 0 {
+					s.acc[n].Add(window.BinOf(c.Value[i]), 1)
+				}
+			}
+		}
+	}
+	for _, c := range v.Fulls {
+		if s.outside(c.First, c.Last) {
+			continue
+		}
+		for i := range c.Rows {
+			if at := c.Start(i); s.inside(at) {
+				if n := s.slot(c.Rows[i].Series, at); n >= 0 {
+					for _, b := range c.BinsOf(i) {
+						s.acc[n].Add(b.Bin, uint64(b.Count))
+					}
+				}
+			}
+		}
+	}
+	for i := range v.Open {
+		if o := &v.Open[i]; s.inside(o.Start) {
+			for _, b := range o.Bins {
+				if n := s.slot(o.Rows[b.Row].Series, o.Start); n >= 0 {
+					s.acc[n].Add(b.Bin, uint64(b.Count))
+				}
+			}
+		}
+	}
+}
+
+func (s *quantiles) value(g, step int) float64 { return s.acc[g*s.steps+step].Quantile(s.q) }
+
+func (s *quantiles) merge(into, from int) {
+	for i := range s.steps {
+		s.acc[into*s.steps+i].Merge(&s.acc[from*s.steps+i])
+	}
+}
+
+func (s *quantiles) total(g int) float64 {
+	var all window.Histogram
+	for i := range s.steps {
+		all.Merge(&s.acc[g*s.steps+i])
+	}
+	return all.Quantile(s.q)
+}
+
+// distincts accumulates the members of sets.
+type distincts struct {
+	cells
+	acc []window.Distinct
+}
+
+func newDistincts(c cells, groups int) *distincts {
+	return &distincts{cells: c, acc: make([]window.Distinct, groups*c.steps)}
+}
+
+func (s *distincts) add(v *window.View) {
+	for _, c := range v.Singles {
+		if s.outside(c.First, c.Last) || c.Hash == nil {
+			continue
+		}
+		for i, series := range c.Series {
+			if at := c.Time(i); s.inside(at) {
+				if n := s.slot(series, at); n >= 0 {
+					s.acc[n].Add(c.Hash[i])
+				}
+			}
+		}
+	}
+	for _, c := range v.Fulls {
+		if s.outside(c.First, c.Last) || c.Distinct == nil {
+			continue
+		}
+		for i := range c.Rows {
+			if at := c.Start(i); s.inside(at) {
+				if n := s.slot(c.Rows[i].Series, at); n >= 0 {
+					s.acc[n].Merge(&c.Distinct[i])
+				}
+			}
+		}
+	}
+	for i := range v.Open {
+		if o := &v.Open[i]; s.inside(o.Start) {
+			for _, m := range o.Members {
+				if n := s.slot(o.Rows[m.Row].Series, o.Start); n >= 0 {
+					s.acc[n].Add(m.Hash)
+				}
+			}
+		}
+	}
+}
+
+func (s *distincts) value(g, step int) float64 {
+	d := &s.acc[g*s.steps+step]
+	if d.Empty() {
+		return math.NaN()
+	}
+	return float64(d.Count())
+}
+
+func (s *distincts) merge(into, from int) {
+	for i := range s.steps {
+		s.acc[into*s.steps+i].Merge(&s.acc[from*s.steps+i])
+	}
+}
+
+func (s *distincts) total(g int) float64 {
+	var all window.Distinct
+	for i := range s.steps {
+		all.Merge(&s.acc[g*s.steps+i])
+	}
+	return float64(all.Count())
+}

@@ -1,0 +1,341 @@
+package aggregate
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"freshet/aggregate/hot"
+	"freshet/stream"
+)
+
+// ErrNothingPending says that there is nothing to freeze: all that was folded is loaded.
+var ErrNothingPending = errors.New("aggregate: nothing is pending")
+
+// maxAhead is how far, in milliseconds, a time may lie in the future; points beyond
+// are refused where they come in.
+const maxAhead = 5 * 60_000
+
+// idleAfter is how long a shard may be silent before answers no longer wait for it.
+const idleAfter = 30 * time.Second
+
+// Options configure an Engine.
+type Options struct {
+	Stream   *stream.Stream
+	History  History  // the warehouse; nil means that there is none
+	Restored Restored // what the warehouse holds
+
+	Window          time.Duration    // length of the base window; 0 means 1 s
+	Lateness        time.Duration    // how far the watermark stays behind the greatest time seen
+	MaxSeries       int              // 0 means 1,000,000; points of more are counted in one overflow series a metric
+	GenerationBytes int64            // signal Full past this size of the windows in memory; 0 means 96 MiB
+	CacheBytes      int64            // of loaded windows kept in memory; 0 means 64 MiB
+	Logger          *slog.Logger     // nil discards
+	Now             func() time.Time // nil means time.Now
+}
+
+func (o Options) withDefaults() Options {
+	if o.Window == 0 {
+		o.Window = time.Second
+	}
+	if o.MaxSeries == 0 {
+		o.MaxSeries = 1_000_000
+	}
+	if o.GenerationBytes == 0 {
+		o.GenerationBytes = 96 << 20
+	}
+	if o.CacheBytes == 0 {
+		o.CacheBytes = 64 << 20
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	return o
+}
+
+// An Engine folds a stream into windows and answers queries over them and over what
+// the warehouse holds. Its methods may be called by anyone at any time.
+type Engine struct {
+	options    Options
+	dictionary *Dictionary
+	shards     []*shard
+	cache      *hot.Cache
+	full       chan struct{} // with room for one
+	stopped    chan struct{} // closed when Run returns
+	malformed  malformed
+
+	freezing sync.Mutex // one freeze at a time; held while the shards answer
+
+	mu      sync.Mutex
+	open    Generation // the one that takes points
+	loaded  Generation // the last that the warehouse holds
+	frozen  *frozen    // frozen and not loaded, or nil
+	pins    map[Generation]int
+	extents map[string]Extent // of loaded and frozen points, by metric
+
+	// Written under mu, read by anyone.
+	freeable atomic.Uint64 // generations up to here may be freed
+}
+
+// New returns an engine that goes on where the warehouse ends. It starts nothing.
+func New(o Options) (*Engine, error) {
+	o = o.withDefaults()
+	cache, err := hot.New(o.CacheBytes)
+	if err != nil {
+		return nil, err
+	}
+	e := &Engine{
+		options:    o,
+		dictionary: NewDictionary(o.MaxSeries, o.Restored.Series),
+		cache:      cache,
+		full:       make(chan struct{}, 1),
+		stopped:    make(chan struct{}),
+		open:       o.Restored.Generation + 1,
+		loaded:     o.Restored.Generation,
+		pins:       map[Generation]int{},
+		extents:    map[string]Extent{},
+	}
+	for name, x := range o.Restored.Extents {
+		e.extents[name] = x
+	}
+	e.freeable.Store(uint64(e.loaded))
+	for _, log := range o.Stream.Shards() {
+		from := max(o.Restored.Positions[log.ID()], log.Horizon())
+		log.Hold("warehouse", from)
+		e.shards = append(e.shards, newShard(e, log, from, e.open))
+	}
+	return e, nil
+}
+
+// Run folds until ctx ends. A shard whose log is damaged stops folding and is
+// reported; the others go on.
+func (e *Engine) Run(ctx context.Context) error {
+	defer close(e.stopped)
+	defer e.cache.Close()
+	var g errgroup.Group
+	for _, s := range e.shards {
+		g.Go(func() error { return s.fold(ctx) })
+		g.Go(func() error {
+			if err := s.read(ctx); err != nil {
+				s.halted.Store(true)
+				e.options.Logger.Error("a shard is no longer folded", "shard", s.log.ID(), "error", err)
+			}
+			return nil
+		})
+	}
+	return g.Wait()
+}
+
+func (e *Engine) now() time.Time { return e.options.Now() }
+
+// Window returns the length of the base window.
+func (e *Engine) Window() time.Duration { return e.options.Window }
+
+// Full receives a value when the windows in memory pass Options.GenerationBytes.
+func (e *Engine) Full() <-chan struct{} { return e.full }
+
+func (e *Engine) checkSize() {
+	if e.pendingBytes() > e.options.GenerationBytes {
+		select {
+		case e.full <- struct{}{}:
+		default:
+		}
+	}
+}
+
+func (e *Engine) pendingBytes() int64 {
+	var n int64
+	for _, s := range e.shards {
+		n += s.bytes.Load()
+	}
+	return n
+}
+
+// CaughtUp reports whether everything that was durable when the call began is folded.
+func (e *Engine) CaughtUp() bool {
+	for _, s := range e.shards {
+		if s.view.Load().next < s.log.Durable() && !s.halted.Load() {
+			return false
+		}
+	}
+	return true
+}
+
+// Freeze ends the open generation in all shards and returns it. When an earlier one
+// is frozen and not loaded yet it returns that one again, and ErrNothingPending when
+// there are no records to load.
+func (e *Engine) Freeze(ctx context.Context) (Frozen, error) {
+	e.freezing.Lock()
+	defer e.freezing.Unlock()
+	e.mu.Lock()
+	f, next := e.frozen, e.open+1
+	e.mu.Unlock()
+	if f != nil {
+		return f, nil
+	}
+	if !e.pending() {
+		return nil, ErrNothingPending
+	}
+	f = &frozen{engine: e, number: next - 1}
+	for _, s := range e.shards {
+		v, err := s.end(ctx, next)
+		if err != nil {
+			return nil, err
+		}
+		f.views = append(f.views, v)
+	}
+	f.lastSeries = e.dictionary.last()
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.open, e.frozen = next, f
+	f.before = make(map[string]Extent)
+	for name, x := range f.extents() {
+		f.before[name] = e.extents[name]
+		e.extents[name] = e.extents[name].union(x)
+	}
+	return f, nil
+}
+
+// pending reports whether the open generation holds any record.
+func (e *Engine) pending() bool {
+	for _, s := range e.shards {
+		v := s.view.Load()
+		if g := v.gens[len(v.gens)-1]; g.to > g.from || s.log.Durable() > v.next {
+			return true
+		}
+	}
+	return false
+}
+
+// end freezes the shard's open generation unless that was done before, as when an
+// earlier Freeze was cut short.
+func (s *shard) end(ctx context.Context, next Generation) (*shardView, error) {
+	f := freeze{number: next, reply: make(chan *shardView, 1)}
+	select {
+	case s.freezes <- f:
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	case <-s.engine.stopped:
+		return s.freeze(next), nil // nobody else owns the shard any more
+	}
+	return <-f.reply, nil
+}
+
+// Loaded says that the warehouse holds the frozen generation. Its memory is freed when
+// no older snapshot is open.
+func (e *Engine) Loaded(g Generation) {
+	e.mu.Lock()
+	f := e.frozen
+	e.mu.Unlock()
+	if f == nil || f.number != g {
+		return
+	}
+	touched := f.touched()
+	fresh := f.blocks(touched)
+	e.mu.Lock()
+	// The cache learns what changed before any query can see the new generation.
+	e.cache.Loaded(uint64(g), touched)
+	for _, b := range fresh {
+		e.cache.Put(b)
+	}
+	e.frozen, e.loaded = nil, g
+	e.freeLocked()
+	e.mu.Unlock()
+	for _, v := range f.views {
+		v.shard.log.Hold("warehouse", f.rangeOf(v).To)
+	}
+}
+
+// A Pin keeps the generations in memory that a warehouse snapshot opened after it may
+// lack.
+type Pin struct {
+	engine *Engine
+	loaded Generation
+	once   sync.Once
+}
+
+// Pin must be called before the snapshot is opened.
+func (e *Engine) Pin() *Pin {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.pins[e.loaded]++
+	return &Pin{engine: e, loaded: e.loaded}
+}
+
+// Close lets go. It may be called twice.
+func (p *Pin) Close() {
+	p.once.Do(func() {
+		e := p.engine
+		e.mu.Lock()
+		defer e.mu.Unlock()
+		if e.pins[p.loaded]--; e.pins[p.loaded] == 0 {
+			delete(e.pins, p.loaded)
+		}
+		e.freeLocked()
+	})
+}
+
+// freeLocked lets the shards free what no snapshot can lack.
+func (e *Engine) freeLocked() {
+	free := e.loaded
+	for g := range e.pins {
+		free = min(free, g)
+	}
+	e.freeable.Store(uint64(free))
+}
+
+// freed returns the last generation that may be freed.
+func (e *Engine) freed() Generation { return Generation(e.freeable.Load()) }
+
+// SeriesAfter returns the series with an id above id, by rising id.
+func (e *Engine) SeriesAfter(id SeriesID) []Series { return e.dictionary.After(id) }
+
+func (x Extent) union(y Extent) Extent {
+	if x == (Extent{}) {
+		return y
+	}
+	return Extent{min(x.First, y.First), max(x.Last, y.Last)}
+}
+
+// malformed keeps the last records that were not points.
+type malformed struct {
+	mu   sync.Mutex
+	last []Malformed
+}
+
+// Malformed is a record of the stream that holds no points.
+type Malformed struct {
+	Shard  stream.ShardID
+	Offset stream.Offset
+	Size   int
+	Head   []byte // the first 256 bytes
+	Reason string
+}
+
+// maxMalformed is how many malformed records are kept for inspection; older ones are dropped.
+const maxMalformed = 100
+
+func (m *malformed) add(r Malformed) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if len(m.last) == maxMalformed {
+		m.last = slices.Delete(m.last, 0, 1)
+	}
+	m.last = append(m.last, r)
+}
+
+// Malformed returns the last records that held no points, oldest first.
+func (e *Engine) Malformed() []Malformed {
+	e.malformed.mu.Lock()
+	defer e.malformed.mu.Unlock()
+	return slices.Clone(e.malformed.last)
+}

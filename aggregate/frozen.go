@@ -1,0 +1,275 @@
+package aggregate
+
+import (
+	"context"
+	"slices"
+
+	"freshet/aggregate/hot"
+	"freshet/aggregate/window"
+	"freshet/ingest/point"
+	"freshet/stream"
+)
+
+// A frozen is the Frozen of an Engine.
+type frozen struct {
+	engine     *Engine
+	number     Generation
+	lastSeries SeriesID
+	views      []*shardView      // as of the freeze, one a shard
+	before     map[string]Extent // what earlier generations cover, of the metrics of this one
+}
+
+func (f *frozen) Generation() Generation { return f.number }
+
+// rangeOf returns the positions that the generation covers in the view's shard.
+func (f *frozen) rangeOf(v *shardView) Range {
+	g := v.generation(f.number)
+	return Range{Shard: v.shard.log.ID(), From: g.from, To: g.to}
+}
+
+// generation returns the generation of that number, which the view holds.
+func (v *shardView) generation(number Generation) *genView {
+	for i := range v.gens {
+		if v.gens[i].number == number {
+			return &v.gens[i]
+		}
+	}
+	return &genView{number: number, from: v.next, to: v.next}
+}
+
+func (f *frozen) Ranges() []Range {
+	out := make([]Range, len(f.views))
+	for i, v := range f.views {
+		out[i] = f.rangeOf(v)
+	}
+	return out
+}
+
+func (f *frozen) NewSeries(known SeriesID) []Series {
+	all := f.engine.dictionary.After(known)
+	return all[:max(0, min(len(all), int(f.lastSeries)-int(known)))]
+}
+
+func (f *frozen) Points(ctx context.Context, yield func(*Points) error) error {
+	for _, v := range f.views {
+		if err := f.engine.readPoints(ctx, v.shard, f.number, f.rangeOf(v), yield); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// metricViews returns the generation's windows of a metric, one view a shard.
+func (f *frozen) metricViews(id int) []*window.View {
+	var out []*window.View
+	for _, v := range f.views {
+		if w := v.generation(f.number).metric(id); w != nil {
+			out = append(out, w)
+		}
+	}
+	return out
+}
+
+func (f *frozen) Rows(ctx context.Context, resolution int64, yield func(*Row) error) error {
+	for _, m := range f.engine.dictionary.all() {
+		views := f.metricViews(m.id)
+		if len(views) == 0 {
+			continue
+		}
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		entries := m.series()
+		row := &Row{}
+		err := window.Rollup(views, resolution, func(i uint32) point.Type { return entries[i].Type },
+			func(i uint32, start int64, s *window.State) error {
+				row.Series, row.Start, row.State = entries[i].ID, start, s
+				return yield(row)
+			})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// eachTime calls visit with the time of every cell of a sealed view.
+func eachTime(v *window.View, visit func(at int64)) {
+	for _, s := range v.Singles {
+		for i := range s.Offset {
+			visit(s.Time(i))
+		}
+	}
+	for _, c := range v.Fulls {
+		for i := range c.Offset {
+			visit(c.Start(i))
+		}
+	}
+}
+
+// extents returns the span of time of the generation's windows by metric.
+func (f *frozen) extents() map[string]Extent {
+	width := f.engine.options.Window.Milliseconds()
+	out := map[string]Extent{}
+	for _, m := range f.engine.dictionary.all() {
+		for _, v := range f.metricViews(m.id) {
+			for _, s := range v.Singles {
+				out[m.name] = out[m.name].union(Extent{s.First, s.Last})
+			}
+			for _, c := range v.Fulls {
+				out[m.name] = out[m.name].union(Extent{c.First, c.Last + width - 1})
+			}
+		}
+	}
+	return out
+}
+
+// resolutions returns the lengths of window that blocks are kept in, in milliseconds.
+func (e *Engine) resolutions() [3]int64 {
+	return [3]int64{e.options.Window.Milliseconds(), minute, hour}
+}
+
+const (
+	minute = 60_000
+	hour   = 60 * minute
+)
+
+// touched returns the blocks that the generation adds to.
+func (f *frozen) touched() map[hot.Key]struct{} {
+	keys := map[hot.Key]struct{}{}
+	for _, m := range f.engine.dictionary.all() {
+		for _, v := range f.metricViews(m.id) {
+			for _, res := range f.engine.resolutions() {
+				span := hot.Span(res)
+				last := int64(-1)
+				eachTime(v, func(at int64) {
+					if start := window.Floor(at, span); start != last {
+						keys[hot.Key{Metric: m.id, Resolution: res, Start: start}] = struct{}{}
+						last = start
+					}
+				})
+			}
+		}
+	}
+	return keys
+}
+
+// blocks returns the blocks of base windows that the generation's windows make
+// together with what the cache holds, so that a load does not send the panels that
+// watch the present to the warehouse. Only metrics that were ever asked for count.
+func (f *frozen) blocks(touched map[hot.Key]struct{}) []*hot.Block {
+	base := f.engine.options.Window.Milliseconds()
+	length := hot.Span(base)
+	filling := map[hot.Key]*window.Chunks{}
+	old := map[hot.Key]*hot.Block{}
+	metrics := map[int]struct{}{}
+	for key := range touched {
+		if key.Resolution != base || !f.engine.dictionary.all()[key.Metric].asked.Load() {
+			continue
+		}
+		before := f.before[f.engine.dictionary.all()[key.Metric].name]
+		b := f.engine.cache.Get(key, uint64(f.number-1))
+		if b == nil && before != (Extent{}) && key.Start <= before.Last && key.Start+length > before.First {
+			continue // there is more in the warehouse
+		}
+		filling[key], old[key] = &window.Chunks{}, b
+		metrics[key.Metric] = struct{}{}
+	}
+	for id := range metrics {
+		for _, v := range f.metricViews(id) {
+			v.Divide(length, func(start int64) *window.Chunks {
+				return filling[hot.Key{Metric: id, Resolution: base, Start: start}]
+			})
+		}
+	}
+	out := make([]*hot.Block, 0, len(filling))
+	for key, c := range filling {
+		v := c.View()
+		b := &hot.Block{Key: key, Generation: uint64(f.number), Views: []*window.View{&v}, Bytes: c.Bytes()}
+		if have := old[key]; have != nil {
+			b.Views = append(b.Views, have.Views...)
+			b.Bytes += have.Bytes
+		}
+		out = append(out, b)
+	}
+	return out
+}
+
+// readPoints reads the raw points of a range of the log.
+func (e *Engine) readPoints(ctx context.Context, s *shard, g Generation, r Range, yield func(*Points) error) error {
+	if r.From >= r.To {
+		return nil
+	}
+	reader := s.log.Reader(r.From)
+	defer reader.Close()
+	b := &batch{}
+	out := &Points{Generation: g, Shard: r.Shard}
+	for at := r.From; at < r.To; at = b.next {
+		records, err := reader.Next(ctx, readBytes)
+		if err != nil {
+			return err
+		}
+		for len(records) > 0 && records[len(records)-1].Offset >= r.To {
+			records = records[:len(records)-1]
+		}
+		if len(records) == 0 {
+			return nil
+		}
+		for i := range records {
+			b.decode(records[i:i+1], func(stream.Record, error) {}) // the folder counted it
+			if b.n == 0 {
+				continue
+			}
+			e.fill(out, b.points[0], records[i].Offset)
+			if err := yield(out); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// fill makes out the points of one record.
+func (e *Engine) fill(out *Points, p *point.Batch, at stream.Offset) {
+	ids := e.dictionary.resolve(p, nil)
+	out.Offset, out.Series = out.Offset[:0], out.Series[:0]
+	for i := range p.Runs {
+		for range p.Runs[i].N {
+			out.Series = append(out.Series, ids[i])
+			out.Offset = append(out.Offset, at)
+		}
+	}
+	out.Time, out.Value, out.Member = p.Time, p.Value, nil
+	if slices.ContainsFunc(p.Runs, func(r point.Run) bool { return r.Type == point.Set }) {
+		for j := range out.Time {
+			out.Member = append(out.Member, string(p.Member(j)))
+		}
+	}
+}
+
+// Tail reads the raw points of the generations above that are still in memory, up to
+// the last position that is folded. While a Pin is open it finds every generation that
+// a snapshot opened after the pin may lack.
+func (e *Engine) Tail(ctx context.Context, above Generation, yield func(*Points) error) error {
+	for _, s := range e.shards {
+		v, err := s.look(ctx, s.log.Durable())
+		if err != nil {
+			return err
+		}
+		for i := range v.gens {
+			g := &v.gens[i]
+			if g.number <= above {
+				continue
+			}
+			if err := e.readPoints(ctx, s, g.number, Range{Shard: s.log.ID(), From: g.from, To: g.to}, yield); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (e *Engine) quarantine(s *shard, r stream.Record, err error) {
+	head := r.Data[:min(len(r.Data), 256)]
+	e.malformed.add(Malformed{Shard: s.log.ID(), Offset: r.Offset, Size: len(r.Data), Head: append([]byte(nil), head...), Reason: err.Error()})
+}

@@ -1,0 +1,357 @@
+package aggregate
+
+import (
+	"context"
+	"fmt"
+	"sync/atomic"
+	"time"
+
+	"freshet/aggregate/window"
+	"freshet/ingest/point"
+	"freshet/stream"
+)
+
+// readBytes is how much of the log is read, decoded and folded at a time.
+const readBytes = 256 << 10
+
+// A shard folds one shard of the log. Two goroutines work on it: the reader reads and
+// decodes records, the folder owns the windows. Whoever wants to see the windows asks
+// the folder for a shardView, which never changes.
+type shard struct {
+	engine *Engine
+	log    *stream.Shard
+
+	batches chan *batch // from reader to folder
+	free    chan *batch // and back
+	asks    chan ask
+	freezes chan freeze
+
+	// Owned by fold.
+	gens     []*generation // by rising number; the last is open
+	known    map[uint64]*entry
+	next     stream.Offset // of the first record that is not folded
+	arrived  int64         // of the last folded record, epoch ms
+	maxTime  int64
+	lastSeen time.Time // when the last points were folded
+	dirty    bool
+	waiting  []ask
+
+	// Written by fold, read by anyone.
+	view   atomic.Pointer[shardView]
+	points atomic.Uint64
+	bad    atomic.Uint64
+	bytes  atomic.Int64
+
+	// Written by read, read by anyone.
+	halted atomic.Bool // the log cannot be read on
+}
+
+// An ask wants a view that covers all offsets below at.
+type ask struct {
+	at    stream.Offset
+	reply chan *shardView // with room for one
+}
+
+// A freeze ends the open generation. The folder answers with its number's view.
+type freeze struct {
+	number Generation // of the generation to begin
+	reply  chan *shardView
+}
+
+// A generation is what one shard has folded of a generation.
+type generation struct {
+	number   Generation
+	from, to stream.Offset
+	folds    []*window.Fold // by metric id; nil where the metric has no points
+	touched  []int          // metric ids with points since the last view
+	inTouch  []bool         // by metric id: is in touched
+	views    []*window.View // of the last view, by metric id
+	sizes    []int64        // of the last view, by metric id
+	bytes    int64          // all sizes added up
+}
+
+// A shardView is one shard at one moment: every record below next is in it and none
+// from there on.
+type shardView struct {
+	shard    *shard
+	next     stream.Offset
+	arrived  int64     // of record next-1, epoch ms
+	maxTime  int64     // greatest time of a point, epoch ms; 0 for none
+	lastSeen time.Time // when the last points were folded
+	gens     []genView // by rising number; the last is open
+}
+
+// A genView is one generation of a shardView.
+type genView struct {
+	number   Generation
+	from, to stream.Offset
+	metrics  []*window.View // by metric id; nil where the metric has no points
+}
+
+// view returns the generation's windows of a metric, or nil.
+func (g *genView) metric(id int) *window.View {
+	if id < len(g.metrics) {
+		return g.metrics[id]
+	}
+	return nil
+}
+
+// A batch is a run of records on its way from the reader to the folder.
+type batch struct {
+	data    []byte         // of the records, which the points alias
+	points  []*point.Batch // one a record; the first n are in use
+	n       int
+	bad     int           // records that are not points
+	next    stream.Offset // after the last record
+	arrived int64
+}
+
+func newShard(e *Engine, log *stream.Shard, from stream.Offset, open Generation) *shard {
+	s := &shard{
+		engine: e, log: log, next: from,
+		batches: make(chan *batch, 2), free: make(chan *batch, 3),
+		asks: make(chan ask), freezes: make(chan freeze),
+		known: map[uint64]*entry{},
+		gens:  []*generation{{number: open, from: from, to: from}},
+	}
+	for range cap(s.free) {
+		s.free <- &batch{}
+	}
+	s.publish()
+	return s
+}
+
+// read runs the reader until ctx ends.
+func (s *shard) read(ctx context.Context) error {
+	r := s.log.Reader(s.next)
+	defer r.Close()
+	for {
+		var b *batch
+		select {
+		case b = <-s.free:
+		case <-ctx.Done():
+			return nil
+		}
+		records, err := r.Next(ctx, readBytes)
+		if err != nil {
+			if ctx.Err() != nil {
+				return nil
+			}
+			return fmt.Errorf("shard %s: %w", s.log.ID(), err)
+		}
+		b.decode(records, func(r stream.Record, err error) { s.engine.quarantine(s, r, err) })
+		select {
+		case s.batches <- b:
+		case <-ctx.Done():
+			return nil
+		}
+	}
+}
+
+// decode fills b with the points of the records. What is not points is counted.
+func (b *batch) decode(records []stream.Record, bad func(stream.Record, error)) {
+	b.n, b.bad, b.data = 0, 0, b.data[:0]
+	for i := range records {
+		b.data = append(b.data, records[i].Data...)
+	}
+	rest := b.data
+	for _, r := range records {
+		r.Data, rest = rest[:len(r.Data)], rest[len(r.Data):]
+		if b.n == len(b.points) {
+			b.points = append(b.points, &point.Batch{})
+		}
+		if err := b.points[b.n].DecodeRecord(r.Data, r.Arrived); err != nil {
+			b.bad++
+			bad(r, err)
+		} else {
+			b.n++
+		}
+		b.next, b.arrived = r.Offset+1, r.Arrived
+	}
+}
+
+// fold runs the folder until ctx ends.
+func (s *shard) fold(ctx context.Context) error {
+	// Keeps the size of the generation known when nobody looks.
+	account := time.NewTicker(500 * time.Millisecond)
+	defer account.Stop()
+	for {
+		select {
+		case b := <-s.batches:
+			s.add(b)
+			s.free <- b
+			s.answer()
+		case a := <-s.asks:
+			s.waiting = append(s.waiting, a)
+			s.answer()
+		case f := <-s.freezes:
+			f.reply <- s.freeze(f.number)
+		case <-account.C:
+			if s.dirty {
+				s.publish()
+			}
+			s.engine.checkSize()
+		case <-ctx.Done():
+			return nil
+		}
+	}
+}
+
+// add folds a batch.
+func (s *shard) add(b *batch) {
+	g := s.gens[len(s.gens)-1]
+	var count int
+	limit := s.engine.now().UnixMilli() + maxAhead
+	width := s.engine.options.Window.Milliseconds()
+	for _, p := range b.points[:b.n] {
+		for i := range p.Runs {
+			run := &p.Runs[i]
+			e := s.lookup(p, i)
+			f := g.fold(e.metric.id, width)
+			for j := run.First; j < run.First+run.N; j++ {
+				at := p.Time[j]
+				var hash uint64
+				if run.Type == point.Set {
+					hash = memberHash(p.Member(int(j)))
+				}
+				f.Add(e.index, run.Type, at, p.Value[j], hash)
+				if at > s.maxTime {
+					s.maxTime = min(at, limit)
+				}
+			}
+		}
+		count += p.Len()
+	}
+	if count > 0 {
+		s.lastSeen = s.engine.now()
+	}
+	s.points.Add(uint64(count))
+	s.bad.Add(uint64(b.bad))
+	s.next, s.arrived, g.to = b.next, b.arrived, b.next
+	s.dirty = true
+}
+
+// lookup returns the entry of series i of the batch.
+func (s *shard) lookup(p *point.Batch, i int) *entry {
+	hash := p.Runs[i].Hash
+	if e := s.known[hash]; e != nil && p.Is(i, &e.Series.Series) {
+		return e
+	}
+	e := s.engine.dictionary.intern(p, i)
+	if e != e.metric.overflow {
+		s.known[hash] = e
+	}
+	return e
+}
+
+// fold returns the fold of a metric, which from now on counts as touched.
+func (g *generation) fold(id int, width int64) *window.Fold {
+	if id >= len(g.folds) {
+		n := id + 1 - len(g.folds)
+		g.folds = append(g.folds, make([]*window.Fold, n)...)
+		g.inTouch = append(g.inTouch, make([]bool, n)...)
+		g.sizes = append(g.sizes, make([]int64, n)...)
+	}
+	if g.folds[id] == nil {
+		g.folds[id] = window.NewFold(width)
+	}
+	if !g.inTouch[id] {
+		g.inTouch[id] = true
+		g.touched = append(g.touched, id)
+	}
+	return g.folds[id]
+}
+
+// answer replies to the asks whose offset has been folded.
+func (s *shard) answer() {
+	if len(s.waiting) == 0 {
+		return
+	}
+	rest := s.waiting[:0]
+	for _, a := range s.waiting {
+		if a.at > s.next {
+			rest = append(rest, a)
+			continue
+		}
+		if s.dirty {
+			s.publish()
+		}
+		a.reply <- s.view.Load()
+	}
+	s.waiting = rest
+}
+
+// publish makes the present state the view.
+func (s *shard) publish() {
+	loaded := s.engine.freed()
+	for len(s.gens) > 1 && s.gens[0].number <= loaded {
+		s.gens[0] = nil
+		s.gens = s.gens[1:]
+	}
+	v := &shardView{shard: s, next: s.next, arrived: s.arrived, maxTime: s.maxTime, lastSeen: s.lastSeen}
+	v.gens = make([]genView, len(s.gens))
+	var bytes int64
+	for i, g := range s.gens {
+		v.gens[i] = genView{number: g.number, from: g.from, to: g.to, metrics: g.publish()}
+		bytes += g.bytes
+	}
+	s.bytes.Store(bytes)
+	s.dirty = false
+	s.view.Store(v)
+}
+
+// publish returns the windows by metric, in a slice that does not change any more.
+func (g *generation) publish() []*window.View {
+	if len(g.touched) == 0 {
+		return g.views
+	}
+	views := make([]*window.View, len(g.folds))
+	copy(views, g.views)
+	for _, id := range g.touched {
+		views[id] = g.folds[id].View()
+		size := g.folds[id].Bytes()
+		g.bytes += size - g.sizes[id]
+		g.sizes[id] = size
+		g.inTouch[id] = false
+	}
+	g.touched = g.touched[:0]
+	g.views = views
+	return views
+}
+
+// freeze ends the open generation, begins the one numbered and returns the view.
+func (s *shard) freeze(number Generation) *shardView {
+	g := s.gens[len(s.gens)-1]
+	for id, f := range g.folds {
+		if f != nil {
+			f.Seal()
+			if !g.inTouch[id] {
+				g.inTouch[id] = true
+				g.touched = append(g.touched, id)
+			}
+		}
+	}
+	s.gens = append(s.gens, &generation{number: number, from: s.next, to: s.next})
+	s.publish()
+	return s.view.Load()
+}
+
+// look returns a view that covers every offset below at.
+func (s *shard) look(ctx context.Context, at stream.Offset) (*shardView, error) {
+	a := ask{at: at, reply: make(chan *shardView, 1)}
+	select {
+	case s.asks <- a:
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	case <-s.engine.stopped:
+		return s.view.Load(), nil
+	}
+	select {
+	case v := <-a.reply:
+		return v, nil
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	case <-s.engine.stopped:
+		return s.view.Load(), nil
+	}
+}

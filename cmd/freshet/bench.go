@@ -1,0 +1,75 @@
+package main
+
+import (
+	"context"
+
+	"freshet/cmd/freshet/bench"
+)
+
+// benchCmd is `freshet bench`.
+type benchCmd struct {
+	Ingest  benchIngest  `cmd:"" help:"Points a second accepted over HTTP, durable and folded."`
+	Live    benchLive    `cmd:"" help:"Milliseconds from a post to the websocket frame that shows it."`
+	Load    benchLoad    `cmd:"" help:"Rows a second loaded into the warehouse."`
+	Replay  benchReplay  `cmd:"" help:"Points a second folded again after kill -9."`
+	Discard benchDiscard `cmd:"" hidden:"" help:"An HTTP server that discards bodies, to compare with."`
+}
+
+// benchFlags are those of every measurement.
+type benchFlags struct {
+	JSON bool `name:"json" help:"Print one JSON object."`
+}
+
+// print measures and prints.
+func (f *benchFlags) print(in *invocation, measure func(context.Context) (*bench.Report, error)) error {
+	r, err := measure(in.ctx)
+	if err != nil {
+		return err
+	}
+	return r.Print(in.stdout, f.JSON)
+}
+
+type benchIngest struct {
+	benchFlags
+	bench.Load
+}
+
+// Run measures ingest.
+func (c *benchIngest) Run(in *invocation) error {
+	return c.print(in, func(ctx context.Context) (*bench.Report, error) { return bench.Ingest(ctx, c.Load) })
+}
+
+type benchLive struct {
+	benchFlags
+	bench.LiveLoad
+}
+
+// Run measures live updates.
+func (c *benchLive) Run(in *invocation) error {
+	return c.print(in, func(ctx context.Context) (*bench.Report, error) { return bench.Live(ctx, c.LiveLoad) })
+}
+
+type benchLoad struct {
+	benchFlags
+	bench.History
+}
+
+// Run measures a load.
+func (c *benchLoad) Run(in *invocation) error {
+	return c.print(in, func(ctx context.Context) (*bench.Report, error) { return bench.Warehouse(ctx, c.History) })
+}
+
+type benchReplay struct {
+	benchFlags
+	bench.History
+}
+
+// Run measures a replay.
+func (c *benchReplay) Run(in *invocation) error {
+	return c.print(in, func(ctx context.Context) (*bench.Report, error) { return bench.Replay(ctx, c.History) })
+}
+
+type benchDiscard struct{}
+
+// Run serves until the invocation's context ends.
+func (c *benchDiscard) Run(in *invocation) error { return bench.Discard(in.ctx, in.stdout) }

@@ -1,0 +1,127 @@
+package bench
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+)
+
+// History says how many points Warehouse and Replay work on: an hour of points, one of
+// every series each step.
+type History struct {
+	Series int           `help:"How many series." default:"10000"`
+	Step   time.Duration `help:"Between two points of a series; one hour is posted." default:"10s"`
+}
+
+// post sends the hour before now, in the order of time.
+func (h History) post(ctx context.Context, p *process) (int64, error) {
+	bodies := render(ingestMetric, "gauge", h.Series, 500)
+	end := time.Now().Truncate(time.Second)
+	var sent atomic.Int64
+	const connections = 4
+	g, ctx := errgroup.WithContext(ctx)
+	for c := range connections {
+		g.Go(func() error {
+			conn, err := dial(ctx, p.host)
+			if err != nil {
+				return err
+			}
+			defer conn.Close()
+			for at := end.Add(-time.Hour); at.Before(end); at = at.Add(h.Step) {
+				for i := c; i < len(bodies); i += connections {
+					bodies[i].at(at.UnixMilli())
+					status, err := conn.post("/api/v1/points", bodies[i].body)
+					if err != nil {
+						return err
+					}
+					if status != http.StatusOK {
+						return fmt.Errorf("a post was answered %d", status)
+					}
+					sent.Add(int64(bodies[i].n))
+				}
+			}
+			return nil
+		})
+	}
+	err := g.Wait()
+	return sent.Load(), err
+}
+
+// Warehouse measures how many rows a second are loaded, and the memory before and after.
+func Warehouse(ctx context.Context, h History) (*Report, error) {
+	p, _, err := start(ctx, "")
+	if err != nil {
+		return nil, err
+	}
+	defer p.close()
+	sent, err := h.post(ctx, p)
+	if err != nil {
+		return nil, err
+	}
+	if err := p.folded(ctx, sent); err != nil {
+		return nil, err
+	}
+	r := &Report{Name: fmt.Sprintf("load: an hour of %d series, a point every %v, %d points", h.Series, h.Step, sent)}
+	before, err := p.resident()
+	if err != nil {
+		return nil, err
+	}
+	var loaded struct {
+		Generation, Points int64
+		Seconds            float64
+	}
+	data, err := getJSON(ctx, http.MethodPost, p.url+"/api/v1/warehouse/load", nil)
+	if err != nil {
+		return nil, err
+	}
+	if err := json.Unmarshal(data, &loaded); err != nil {
+		return nil, err
+	}
+	r.add("rows loaded", float64(loaded.Points)/loaded.Seconds, "/s", fmt.Sprintf("%d points in %.2f s", loaded.Points, loaded.Seconds))
+	if err := p.folded(ctx, sent); err != nil {
+		return nil, fmt.Errorf("after the load: %w", err)
+	}
+	after, err := p.resident()
+	if err != nil {
+		return nil, err
+	}
+	r.add("resident memory before the load", float64(before)/(1<<20), "MiB", "")
+	r.add("resident memory after the load", float64(after)/(1<<20), "MiB", "")
+	return r, nil
+}
+
+// Replay measures how many points a second are folded again after a kill -9.
+func Replay(ctx context.Context, h History) (*Report, error) {
+	p, empty, err := start(ctx, "")
+	if err != nil {
+		return nil, err
+	}
+	sent, err := h.post(ctx, p)
+	if err == nil {
+		err = p.folded(ctx, sent)
+	}
+	if err != nil {
+		_ = p.close()
+		return nil, err
+	}
+	if err := p.kill(); err != nil {
+		return nil, err
+	}
+	again, took, err := start(ctx, p.dir)
+	if err != nil {
+		return nil, err
+	}
+	defer again.close()
+	if err := again.folded(ctx, sent); err != nil {
+		return nil, fmt.Errorf("after the restart: %w", err)
+	}
+	r := &Report{Name: fmt.Sprintf("replay: %d points of %d series after kill -9", sent, h.Series)}
+	r.add("points replayed", float64(sent)/(took-min(empty, took/2)).Seconds(), "/s",
+		fmt.Sprintf("ready after %.2f s; a start without data takes %.2f s", took.Seconds(), empty.Seconds()))
+	return r, nil
+}

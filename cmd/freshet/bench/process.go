@@ -1,0 +1,179 @@
+package bench
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// A process is a server under test.
+type process struct {
+	cmd  *exec.Cmd
+	dir  string // its data directory, removed by close
+	url  string
+	host string
+	log  bytes.Buffer
+}
+
+// start runs this program as a server on a data directory, "" for a new one, and waits
+// until it is ready. It returns how long that took.
+func start(ctx context.Context, dir string, args ...string) (*process, time.Duration, error) {
+	p := &process{dir: dir}
+	if dir == "" {
+		var err error
+		if p.dir, err = os.MkdirTemp("", "freshet-bench-"); err != nil {
+			return nil, 0, err
+		}
+	}
+	self, err := os.Executable()
+	if err != nil {
+		return nil, 0, err
+	}
+	args = append([]string{"serve", "--auth", "off", "--listen", "127.0.0.1:0", "--data", p.dir}, args...)
+	p.cmd = exec.CommandContext(ctx, self, args...)
+	p.cmd.Stderr = &p.log
+	p.cmd.Cancel = func() error { return p.cmd.Process.Signal(syscall.SIGKILL) }
+	stdout, err := p.cmd.StdoutPipe()
+	if err != nil {
+		return nil, 0, err
+	}
+	began := time.Now()
+	if err := p.cmd.Start(); err != nil {
+		return nil, 0, err
+	}
+	if err := p.ready(ctx, stdout); err != nil {
+		return nil, 0, errors.Join(fmt.Errorf("the server did not start: %w\n%s", err, p.log.String()), p.close())
+	}
+	return p, time.Since(began), nil
+}
+
+// ready reads the address that the server prints and waits until it is ready.
+func (p *process) ready(ctx context.Context, stdout io.Reader) error {
+	lines := bufio.NewScanner(stdout)
+	for p.url == "" {
+		if !lines.Scan() {
+			return errors.New("it printed no address")
+		}
+		if url, ok := strings.CutPrefix(lines.Text(), "listening on "); ok {
+			p.url = strings.TrimSuffix(url, "/")
+		}
+	}
+	p.host = strings.TrimPrefix(p.url, "http://")
+	for {
+		req, err := http.NewRequestWithContext(ctx, http.MethodGet, p.url+"/readyz", nil)
+		if err != nil {
+			return err
+		}
+		if answer, err := http.DefaultClient.Do(req); err == nil {
+			answer.Body.Close()
+			if answer.StatusCode == http.StatusOK {
+				return nil
+			}
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(2 * time.Millisecond):
+		}
+	}
+}
+
+// kill ends the process at once and keeps its data.
+func (p *process) kill() error {
+	if err := p.cmd.Process.Kill(); err != nil {
+		return err
+	}
+	_ = p.cmd.Wait() // it was killed
+	return nil
+}
+
+// close ends the process and removes its data.
+func (p *process) close() error {
+	_ = p.cmd.Process.Kill()
+	_ = p.cmd.Wait()
+	return os.RemoveAll(p.dir)
+}
+
+// resident returns the resident memory in bytes, without what is pages of files.
+func (p *process) resident() (int64, error) {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.cmd.Process.Pid))
+	if err != nil {
+		return 0, err
+	}
+	for line := range strings.Lines(string(text)) {
+		if rest, ok := strings.CutPrefix(line, "VmRSS:"); ok {
+			kb, err := strconv.ParseInt(strings.TrimSuffix(strings.TrimSpace(rest), " kB"), 10, 64)
+			return kb << 10, err
+		}
+	}
+	return 0, errors.New("/proc has no VmRSS")
+}
+
+// cpu returns the processor time used so far, in seconds.
+func (p *process) cpu() (float64, error) {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", p.cmd.Process.Pid))
+	if err != nil {
+		return 0, err
+	}
+	fields := strings.Fields(string(text[bytes.LastIndexByte(text, ')')+1:]))
+	if len(fields) < 13 {
+		return 0, errors.New("/proc stat has too few fields")
+	}
+	user, err := strconv.ParseFloat(fields[11], 64)
+	if err != nil {
+		return 0, err
+	}
+	system, err := strconv.ParseFloat(fields[12], 64)
+	return (user + system) / 100, err
+}
+
+// logBytes returns the size of the stream's files.
+func (p *process) logBytes() (n int64, err error) {
+	err = filepath.WalkDir(filepath.Join(p.dir, "streams"), func(path string, d os.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		info, err := d.Info()
+		if err == nil {
+			n += info.Size()
+		}
+		return err
+	})
+	return n, err
+}
+
+// counter returns a counter of the server's /metrics, summed over its labels.
+func (p *process) counter(ctx context.Context, name string) (float64, error) {
+	text, err := getJSON(ctx, http.MethodGet, p.url+"/metrics", nil)
+	if err != nil {
+		return 0, err
+	}
+	var sum float64
+	found := false
+	for line := range strings.Lines(string(text)) {
+		if rest, ok := strings.CutPrefix(line, name); ok && (rest[0] == '{' || rest[0] == ' ') {
+			fields := strings.Fields(line)
+			v, err := strconv.ParseFloat(fields[len(fields)-1], 64)
+			if err != nil {
+				return 0, err
+			}
+			sum += v
+			found = true
+		}
+	}
+	if !found {
+		return 0, fmt.Errorf("/metrics has no %s", name)
+	}
+	return sum, nil
+}

@@ -1,0 +1,141 @@
+package bench
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strconv"
+	"time"
+)
+
+// A rawConn sends rendered HTTP/1.1 requests over one connection, one at a time.
+type rawConn struct {
+	conn net.Conn
+	in   *bufio.Reader
+	host string
+	head []byte
+}
+
+func dial(ctx context.Context, host string) (*rawConn, error) {
+	conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", host)
+	if err != nil {
+		return nil, err
+	}
+	return &rawConn{conn: conn, in: bufio.NewReaderSize(conn, 4<<10), host: host}, nil
+}
+
+func (c *rawConn) Close() error { return c.conn.Close() }
+
+// post sends a body and returns the status of the answer, whose body is read to its end.
+func (c *rawConn) post(path string, body []byte) (int, error) {
+	c.head = fmt.Appendf(c.head[:0], "POST %s HTTP/1.1\r\nHost: %s\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n", path, c.host, len(body))
+	if err := c.conn.SetDeadline(time.Now().Add(30 * time.Second)); err != nil {
+		return 0, err
+	}
+	buffers := net.Buffers{c.head, body}
+	if _, err := buffers.WriteTo(c.conn); err != nil {
+		return 0, err
+	}
+	return c.answer()
+}
+
+// answer reads one answer, which must carry a Content-Length.
+func (c *rawConn) answer() (status int, err error) {
+	line, err := c.in.ReadSlice('\n')
+	if err != nil {
+		return 0, err
+	}
+	if len(line) < 12 {
+		return 0, fmt.Errorf("not an HTTP answer: %q", line)
+	}
+	if status, err = strconv.Atoi(string(line[9:12])); err != nil {
+		return 0, fmt.Errorf("not an HTTP answer: %q", line)
+	}
+	length := 0
+	for {
+		line, err := c.in.ReadSlice('\n')
+		if err != nil {
+			return 0, err
+		}
+		line = bytes.TrimRight(line, "\r\n")
+		if len(line) == 0 {
+			break
+		}
+		if value, ok := bytes.CutPrefix(line, []byte("Content-Length: ")); ok {
+			if length, err = strconv.Atoi(string(value)); err != nil {
+				return 0, fmt.Errorf("Content-Length: %w", err)
+			}
+		}
+	}
+	_, err = io.CopyN(io.Discard, c.in, int64(length))
+	return status, err
+}
+
+// A template is a rendered body whose times are patched in place before it is sent.
+type template struct {
+	body  []byte
+	times []int // where the 13 digits of each time begin
+	n     int   // points
+}
+
+// render returns bodies of size points each that go round all series once.
+func render(metric, kind string, series, size int) []*template {
+	var out []*template
+	for first := 0; first < series; first += size {
+		t := &template{}
+		t.body = append(t.body, '[')
+		for i := first; i < min(first+size, series); i++ {
+			if i > first {
+				t.body = append(t.body, ',')
+			}
+			t.body = fmt.Appendf(t.body, `{"metric":"%s","type":"%s","ts":`, metric, kind)
+			t.times = append(t.times, len(t.body))
+			t.body = fmt.Appendf(t.body, `1700000000000,"value":%d.%02d,"labels":{"host":"host-%03d","route":"/api/v1/r%02d","region":"eu-%d"}}`,
+				i%97, i%89, i/20, i%20, i%3)
+			t.n++
+		}
+		t.body = append(t.body, ']')
+		out = append(out, t)
+	}
+	return out
+}
+
+// clone returns a copy that another connection may patch.
+func (t *template) clone() *template {
+	return &template{body: bytes.Clone(t.body), times: t.times, n: t.n}
+}
+
+// at makes ms, epoch milliseconds, the time of every point.
+func (t *template) at(ms int64) {
+	var digits [13]byte
+	strconv.AppendInt(digits[:0], ms, 10)
+	for _, i := range t.times {
+		copy(t.body[i:], digits[:])
+	}
+}
+
+// getJSON calls the API with an ordinary client: it is for what is not measured.
+func getJSON(ctx context.Context, method, url string, body []byte) ([]byte, error) {
+	req, err := http.NewRequestWithContext(ctx, method, url, bytes.NewReader(body))
+	if err != nil {
+		return nil, err
+	}
+	req.Header.Set("Content-Type", "application/json")
+	answer, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return nil, err
+	}
+	defer answer.Body.Close()
+	data, err := io.ReadAll(answer.Body)
+	if err != nil {
+		return nil, err
+	}
+	if answer.StatusCode != http.StatusOK {
+		return nil, fmt.Errorf("%s %s: %d: %s", method, url, answer.StatusCode, bytes.TrimSpace(data))
+	}
+	return data, nil
+}

@@ -1,0 +1,62 @@
+package bench
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"slices"
+	"text/tabwriter"
+	"time"
+)
+
+// A Report is what a measurement found, in the order in which it is printed.
+type Report struct {
+	Name  string `json:"name"`
+	Lines []Line `json:"lines"`
+}
+
+// A Line is one figure.
+type Line struct {
+	Name  string  `json:"name"`
+	Value float64 `json:"value"`
+	Unit  string  `json:"unit"`
+	Note  string  `json:"note,omitempty"`
+}
+
+func (r *Report) add(name string, value float64, unit, note string) {
+	r.Lines = append(r.Lines, Line{name, value, unit, note})
+}
+
+// Print writes the report as a table, or as one JSON object.
+func (r *Report) Print(w io.Writer, asJSON bool) error {
+	if asJSON {
+		return json.NewEncoder(w).Encode(r)
+	}
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintf(t, "%s\t\t\n", r.Name)
+	for _, l := range r.Lines {
+		fmt.Fprintf(t, "  %s\t%s %s\t%s\n", l.Name, number(l.Value), l.Unit, l.Note)
+	}
+	return t.Flush()
+}
+
+// number returns v with thousands apart, or three significant digits.
+func number(v float64) string {
+	if v < 1000 {
+		return fmt.Sprintf("%.3g", v)
+	}
+	digits := fmt.Sprintf("%.0f", v)
+	for i := len(digits) - 3; i > 0; i -= 3 {
+		digits = digits[:i] + "," + digits[i:]
+	}
+	return digits
+}
+
+// quantile returns the q-quantile of durations in milliseconds; it sorts them.
+func quantile(d []time.Duration, q float64) float64 {
+	if len(d) == 0 {
+		return 0
+	}
+	slices.Sort(d)
+	return float64(d[int(q*float64(len(d)-1))]) / float64(time.Millisecond)
+}

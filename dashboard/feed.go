@@ -1,0 +1,174 @@
+package dashboard
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"freshet/aggregate"
+)
+
+// topEvery is how often a query with top is ranked anew.
+const topEvery = time.Second
+
+// A feed is one distinct query that somebody watches: it is evaluated once and encoded
+// once for all its viewers.
+type feed struct {
+	key  string
+	plan *aggregate.Plan
+
+	// Owned by whoever evaluates the feed: the goroutine of its first evaluation, then Hub.Run.
+	seen   *aggregate.View // what the matrix shows; closed, only compared with
+	ranked time.Time
+	failed time.Time // of the last error, zero when it went well
+
+	mu     sync.Mutex
+	ready  bool // the first evaluation is done
+	matrix matrix
+	seq    uint64
+	now    int64  // server time of the present state
+	latest *Frame // snapshot of the present state, made when first asked for
+	err    string // what the subscriptions were last told went wrong
+	subs   map[*subscription]struct{}
+	left   time.Time // when the last subscription ended
+}
+
+// catchUp returns the snapshot that a subscription is owed, and false while there is none.
+func (f *feed) catchUp(s *subscription) (Message, bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if !f.ready {
+		return Message{}, false
+	}
+	if f.latest == nil {
+		f.latest = newSnapshot(f.seq, &f.matrix.answer, f.now)
+	}
+	v := s.viewer
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if v.closed || v.subs[s.id] != s || !s.behind {
+		return Message{}, false
+	}
+	m := Message{ID: s.id, Frame: f.latest, Skipped: s.skipped}
+	s.behind, s.skipped = false, 0
+	return m, true
+}
+
+// first evaluates the whole range.
+func (f *feed) first(ctx context.Context, e *aggregate.Engine) error {
+	v, err := e.View(ctx)
+	if err != nil {
+		return err
+	}
+	defer v.Close()
+	from, to := f.plan.Steps(v.Now())
+	a, err := f.plan.Evaluate(ctx, v, from, to)
+	if err != nil {
+		return err
+	}
+	f.seen = v
+	f.show(a, v.Now())
+	return nil
+}
+
+// show makes a whole answer the present state and owes everybody a snapshot.
+func (f *feed) show(a *aggregate.Answer, now int64) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.matrix.replace(a)
+	f.ready, f.latest, f.now, f.err = true, nil, now, ""
+	f.seq++
+	for s := range f.subs {
+		v := s.viewer
+		v.mu.Lock()
+		s.behind = true
+		v.mu.Unlock()
+		v.signal()
+	}
+}
+
+// advance brings the feed to a view: it evaluates the steps that may have changed and
+// sends what did.
+func (f *feed) advance(ctx context.Context, v *aggregate.View) error {
+	least, changed := v.ChangedSince(f.seen, f.plan.Query.Metric)
+	from, to := f.plan.Steps(v.Now())
+	end := f.matrix.answer.Times[len(f.matrix.answer.Times)-1] + f.plan.StepMS
+	closed := f.matrix.answer.ProvisionalFrom != max(from, floor(v.Watermark(), f.plan.StepMS))
+	if !changed && to <= end && !closed {
+		f.seen = v
+		return nil
+	}
+	if f.plan.Query.Top > 0 {
+		return f.rank(ctx, v, from, to)
+	}
+	begin := to
+	if changed {
+		begin = max(from, min(floor(least, f.plan.StepMS), to))
+	}
+	part, err := f.plan.Evaluate(ctx, v, begin, to)
+	if err != nil {
+		return err
+	}
+	part.ProvisionalFrom = max(from, floor(v.Watermark(), f.plan.StepMS))
+	f.seen = v
+	f.send(part, from, to, v.Now())
+	return nil
+}
+
+// rank evaluates the whole range of a query with top, whose series may have changed
+// places.
+func (f *feed) rank(ctx context.Context, v *aggregate.View, from, to int64) error {
+	if now := time.UnixMilli(v.Now()); now.Sub(f.ranked) < topEvery {
+		return nil // f.seen stays, so nothing is forgotten
+	} else {
+		f.ranked = now
+	}
+	a, err := f.plan.Evaluate(ctx, v, from, to)
+	if err != nil {
+		return err
+	}
+	f.seen = v
+	if f.matrix.sameSeries(a) {
+		f.send(a, from, to, v.Now())
+	} else {
+		f.show(a, v.Now())
+	}
+	return nil
+}
+
+// send takes a part of the answer and sends what differs.
+func (f *feed) send(part *aggregate.Answer, from, to, now int64) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.err = ""
+	f.matrix.slide(from, to)
+	before := f.matrix.answer.ProvisionalFrom
+	times, series := f.matrix.merge(part)
+	if len(times) == 0 && before == part.ProvisionalFrom {
+		return
+	}
+	f.seq++
+	f.latest, f.now = nil, now
+	if len(f.subs) == 0 {
+		return
+	}
+	frame := newUpdate(f.seq, times, series, part, now)
+	for s := range f.subs {
+		s.deliver(frame)
+	}
+}
+
+// fail tells all subscriptions why the feed stands still, once for one reason.
+func (f *feed) fail(err error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.err == err.Error() {
+		return
+	}
+	f.err = err.Error()
+	for s := range f.subs {
+		s.viewer.fail(s.id, err.Error())
+	}
+}
+
+func floor(at, step int64) int64 { return at - at%step }

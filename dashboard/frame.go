@@ -1,0 +1,105 @@
+package dashboard
+
+import (
+	"strconv"
+	"sync"
+
+	"freshet/aggregate"
+)
+
+// A Frame is what all viewers of a feed are sent at one moment. It is encoded once: the
+// bytes that differ between viewers, the id that each gave its subscription, come
+// before the shared rest. It never changes.
+type Frame struct {
+	Op  string // snapshot or update
+	Seq uint64
+	// rest is the JSON object after its id, with the closing brace.
+	rest []byte
+
+	mu   sync.Mutex
+	made map[string]any // by subscription id
+}
+
+// maxMade is how many ids a frame keeps something made for; beyond that it is made anew.
+const maxMade = 64
+
+// JSON returns the message for a subscription: one JSON object.
+func (f *Frame) JSON(id string) []byte {
+	b := make([]byte, 0, len(f.rest)+len(id)+64)
+	return append(f.head(b, id), f.rest...)
+}
+
+func (f *Frame) head(b []byte, id string) []byte {
+	b = append(b, `{"op":"`...)
+	b = append(b, f.Op...)
+	b = append(b, `","id":`...)
+	b = aggregate.AppendString(b, id)
+	b = append(b, `,"seq":`...)
+	return strconv.AppendUint(b, f.Seq, 10)
+}
+
+// Shared returns what build makes of the message for a subscription, made once for all
+// viewers that use the same id.
+func (f *Frame) Shared(id string, build func(json []byte) any) any {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if v, ok := f.made[id]; ok {
+		return v
+	}
+	v := build(f.JSON(id))
+	if f.made == nil {
+		f.made = map[string]any{}
+	}
+	if len(f.made) < maxMade {
+		f.made[id] = v
+	}
+	return v
+}
+
+// newSnapshot encodes all of an answer.
+func newSnapshot(seq uint64, a *aggregate.Answer, now int64) *Frame {
+	b := append([]byte(nil), ',')
+	b = a.AppendFields(b)
+	return &Frame{Op: "snapshot", Seq: seq, rest: appendNow(b, now)}
+}
+
+// newUpdate encodes the columns that changed.
+func newUpdate(seq uint64, times []int64, series []aggregate.Values, a *aggregate.Answer, now int64) *Frame {
+	b := append([]byte(nil), ',')
+	b = aggregate.AppendColumns(b, times, series)
+	b = append(b, `,"provisional_from":`...)
+	b = strconv.AppendInt(b, a.ProvisionalFrom, 10)
+	b = append(b, `,"watermark":`...)
+	b = strconv.AppendInt(b, a.Watermark, 10)
+	return &Frame{Op: "update", Seq: seq, rest: appendNow(b, now)}
+}
+
+func appendNow(b []byte, now int64) []byte {
+	b = append(b, `,"server_now":`...)
+	return append(strconv.AppendInt(b, now, 10), '}')
+}
+
+// A Message is what one viewer is sent: a frame, or an error of one subscription.
+type Message struct {
+	ID      string
+	Frame   *Frame
+	Skipped int    // updates that the viewer was too slow for, before this snapshot
+	Error   string // when Frame is nil
+}
+
+// JSON returns the message as one JSON object.
+func (m *Message) JSON() []byte {
+	if m.Frame == nil {
+		b := append([]byte(nil), `{"op":"error","id":`...)
+		b = aggregate.AppendString(b, m.ID)
+		b = append(b, `,"error":`...)
+		return append(aggregate.AppendString(b, m.Error), '}')
+	}
+	if m.Skipped == 0 {
+		return m.Frame.JSON(m.ID)
+	}
+	b := m.Frame.head(nil, m.ID)
+	b = append(b, `,"skipped":`...)
+	b = strconv.AppendInt(b, int64(m.Skipped), 10)
+	return append(b, m.Frame.rest...)
+}
