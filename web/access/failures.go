@@ -12,8 +12,8 @@ const (
 	failureWindow   = time.Minute
 )
 
-// maxAddresses bounds what is remembered. Past it the address whose window
-// began first is forgotten: with 256 random bits a guess is hopeless anyway.
+// maxAddresses bounds what is remembered. Past it some address is forgotten, at
+// no cost that grows: with 256 random bits a guess is hopeless anyway.
 const maxAddresses = 4096
 
 // failures counts failed sign-ins by address.
@@ -52,22 +52,10 @@ func (f *failures) add(address string, now time.Time) {
 		f.windows = map[string]failureCount{}
 	}
 	if _, known := f.windows[address]; !known && len(f.windows) >= maxAddresses {
-		f.makeRoomLocked(now)
-	}
-	f.windows[address] = w
-}
-
-// makeRoomLocked forgets windows that are over, or else the oldest.
-func (f *failures) makeRoomLocked(now time.Time) {
-	var oldest string
-	for address, w := range f.windows {
-		if now.Sub(w.began) >= failureWindow {
-			delete(f.windows, address)
-		} else if o, ok := f.windows[oldest]; !ok || w.began.Before(o.began) {
-			oldest = address
+		for any := range f.windows {
+			delete(f.windows, any)
+			break
 		}
 	}
-	if len(f.windows) >= maxAddresses {
-		delete(f.windows, oldest)
-	}
+	f.windows[address] = w
 }
