@@ -54,6 +54,7 @@ type commandLine struct {
 	SQL     sqlCmd     `cmd:"" name:"sql" help:"Run one SQL query and print its rows."`
 	Load    loadCmd    `cmd:"" help:"Load what is pending into the warehouse now."`
 	Token   tokenCmd   `cmd:"" help:"Create, list and revoke access tokens."`
+	Bench   benchCmd   `cmd:"" help:"Measure a server on this machine."`
 	Version versionCmd `cmd:"" help:"Print the version."`
 }
 

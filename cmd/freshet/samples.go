@@ -1,0 +1,51 @@
+package main
+
+import (
+	"freshet/web"
+)
+
+// samples returns what /metrics shows.
+func (s *server) samples() []web.Sample {
+	in, engine, hub := s.ingest.Stats(), s.engine.Stats(), s.hub.Stats()
+	out := []web.Sample{
+		{Name: "freshet_ingest_posts_total", Help: "Posts answered.", Value: float64(in.Posts)},
+		{Name: "freshet_ingest_posts_failed_total", Help: "Posts answered with 429 or 503.", Value: float64(in.Failed)},
+		{Name: "freshet_ingest_points_accepted_total", Help: "Points acknowledged.", Value: float64(in.Accepted)},
+		{Name: "freshet_ingest_points_rejected_total", Help: "Points refused for what they are.", Value: float64(in.Rejected)},
+		{Name: "freshet_ingest_body_bytes_total", Help: "Bodies of posts as sent.", Value: float64(in.BodyBytes)},
+		{Name: "freshet_ingest_inflight_bytes", Help: "Bodies of posts under way.", Value: float64(in.InFlight)},
+		{Name: "freshet_aggregate_points_total", Help: "Points folded.", Value: float64(engine.Points)},
+		{Name: "freshet_aggregate_malformed_records_total", Help: "Records that hold no points.", Value: float64(engine.Malformed)},
+		{Name: "freshet_aggregate_series", Help: "Series in the dictionary.", Value: float64(engine.Series)},
+		{Name: "freshet_aggregate_metrics", Help: "Metrics in the dictionary.", Value: float64(engine.Metrics)},
+		{Name: "freshet_aggregate_overflow_total", Help: "Look-ups of series beyond the limit.", Value: float64(engine.Overflowed)},
+		{Name: "freshet_aggregate_pending_bytes", Help: "Windows in memory that are not loaded.", Value: float64(engine.PendingBytes)},
+		{Name: "freshet_aggregate_generation", Help: "The generation that takes points.", Value: float64(engine.Open)},
+		{Name: "freshet_aggregate_cache_hits_total", Help: "Blocks of loaded windows found in the cache.", Value: float64(engine.Cache.Hits)},
+		{Name: "freshet_aggregate_cache_misses_total", Help: "Blocks of loaded windows not found in the cache.", Value: float64(engine.Cache.Misses)},
+		{Name: "freshet_warehouse_generation", Help: "The last generation loaded.", Value: float64(engine.Loaded)},
+		{Name: "freshet_live_viewers", Help: "Websocket connections.", Value: float64(hub.Viewers)},
+		{Name: "freshet_live_queries", Help: "Distinct queries watched.", Value: float64(hub.Feeds)},
+		{Name: "freshet_live_skips_total", Help: "Times that a viewer fell behind.", Value: float64(hub.Skips)},
+	}
+	return append(out, s.shardSamples()...)
+}
+
+// shardSamples returns the samples with one value a shard.
+func (s *server) shardSamples() []web.Sample {
+	stats := s.log.Stats()
+	var out []web.Sample
+	for _, m := range []struct {
+		name, help string
+		value      func(i int) float64
+	}{
+		{"freshet_stream_records_total", "Records appended since the start.", func(i int) float64 { return float64(stats[i].Records) }},
+		{"freshet_stream_bytes_total", "Bytes written since the start.", func(i int) float64 { return float64(stats[i].Written) }},
+		{"freshet_stream_commits_total", "Group commits since the start.", func(i int) float64 { return float64(stats[i].Groups) }},
+	} {
+		for i := range stats {
+			out = append(out, web.Sample{Name: m.name, Help: m.help, Label: "shard", Of: stats[i].Shard.String(), Value: m.value(i)})
+		}
+	}
+	return out
+}
