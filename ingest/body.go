@@ -60,7 +60,8 @@ func (b *body) read(w http.ResponseWriter, r *http.Request, in *Ingest) ([]byte,
 			"body: at most %d bytes, got %d; send smaller posts, or compress them", in.o.BodyBytes, r.ContentLength)
 	}
 	// Not every writer has deadlines; those of net/http do.
-	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(in.o.BodyTimeout))
+	deadline := http.NewResponseController(w)
+	_ = deadline.SetReadDeadline(time.Now().Add(in.o.BodyTimeout))
 	b.wire = wire{from: r.Body, limit: in.o.BodyBytes}
 	src, err := b.decoder(r.Header.Get("Content-Encoding"))
 	if err != nil {
@@ -70,7 +71,11 @@ func (b *body) read(w http.ResponseWriter, r *http.Request, in *Ingest) ([]byte,
 	in.counters.bodyBytes.Add(uint64(b.wire.read))
 	in.counters.unpacked.Add(uint64(len(b.buf)))
 	b.wire.from = nil
-	return b.buf, err
+	if err != nil {
+		return nil, err
+	}
+	_ = deadline.SetReadDeadline(time.Time{}) // it would end the request, not only the body
+	return b.buf, nil
 }
 
 // decoder returns a reader of the decompressed body.

@@ -156,18 +156,12 @@ func (req *request) readJSON(data []byte, post *Post) error {
 	return nil
 }
 
-// readBatch adds the points of a batch, counted in its own order.
+// readBatch adds the points of a batch.
 func (req *request) readBatch(data []byte, post *Post) error {
 	if err := req.batch.Decode(data); err != nil {
 		return refuse(http.StatusBadRequest, "%v; nothing was stored", err)
 	}
-	for r := range req.batch.Runs {
-		run := &req.batch.Runs[r]
-		for i := int(run.First); i < int(run.First+run.N); i++ {
-			req.batch.View(r, i, &req.view)
-			post.Add(i, &req.view)
-		}
-	}
+	post.AddBatch(&req.batch)
 	return nil
 }
 

@@ -18,6 +18,8 @@ import (
 	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/zstd"
 
+	"pgregory.net/rapid"
+
 	"freshet/ingest"
 	"freshet/ingest/point"
 	"freshet/ingest/producer"
@@ -279,7 +281,7 @@ func bigBody(n, series int) string {
 func TestLargePost(t *testing.T) {
 	r := newRig(t, 4, true, stream.Options{}, ingest.Options{})
 	const n = 80_000
-	if status, answer := r.post(bigBody(n, 100)); answer != fmt.Sprintf(`{"accepted":%d}`, n) {
+	if status, answer := r.post(bigBody(n, 100)); status != 200 || answer != fmt.Sprintf(`{"accepted":%d}`, n) {
 		t.Fatalf("got %d %s", status, answer)
 	}
 	last := map[string]float64{}
@@ -318,6 +320,50 @@ func TestConcurrentPosts(t *testing.T) {
 	group.Wait()
 	if got, want := len(r.stored(t)), int(r.Stats().Accepted); got != want || want != 8*25*10+25*28+8*300 {
 		t.Errorf("%d points are stored, %d were accepted", got, want)
+	}
+}
+
+// Whatever lines a post has, the good ones are stored and the bad ones named.
+func TestMixedPosts(t *testing.T) {
+	r := newRig(t, 3, true, stream.Options{}, ingest.Options{})
+	bad := []string{"x", `{"metric":"m"}`, `{"metric":"m","value":1,"ts":1}`, `{"metric":"m","value":1`, `{"met`, `{"metric":"m","value":"`, `[1]`, `{"metric":"m","value":1,"x":{}}`}
+	total := 0
+	rapid.Check(t, func(rt *rapid.T) {
+		lines := []string{good} // a body that begins with a bracket is an array
+		var want []int
+		open := false // the line before has no closing brace
+		for i, n := range rapid.SliceOfN(rapid.IntRange(-5, len(bad)-1), 1, 40).Draw(rt, "lines") {
+			if n < 0 {
+				open = false
+				lines = append(lines, fmt.Sprintf(`{"metric":"m%d","value":%d}`, -n, i))
+				continue
+			}
+			if open && bad[n][0] != '{' {
+				n = 1 // or it would count as a part of that line
+			}
+			open = n >= 3 && n <= 5
+			lines, want = append(lines, bad[n]), append(want, i+1)
+		}
+		status, answer := r.post(strings.Join(lines, "\n"))
+		var a struct {
+			Accepted, Rejected int
+			Errors             []struct{ Index int }
+		}
+		if err := json.Unmarshal([]byte(answer), &a); err != nil {
+			rt.Fatal(err)
+		}
+		if a.Accepted != len(lines)-len(want) || a.Rejected != len(want) || (status == 400) != (a.Accepted == 0) {
+			rt.Fatalf("%q: got %d %s, want %d rejected", lines, status, answer, len(want))
+		}
+		for i, e := range a.Errors {
+			if e.Index != want[i] {
+				rt.Fatalf("%q: error %d is for %d, want %d", lines, i, e.Index, want[i])
+			}
+		}
+		total += a.Accepted
+	})
+	if got := len(r.stored(t)); got != total {
+		t.Errorf("%d points are stored, %d were accepted", got, total)
 	}
 }
 

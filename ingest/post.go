@@ -22,6 +22,7 @@ type Post struct {
 	in       *Ingest
 	now      int64 // epoch milliseconds: when the post came
 	builder  point.Builder
+	view     point.View // scratch
 	accepted int
 	rejected int
 	errors   []Refusal
@@ -106,6 +107,7 @@ func (p *Post) Free() {
 	}
 	p.parts = p.parts[:0]
 	clear(p.entries)
+	p.view = point.View{Labels: p.view.Labels[:0]}
 	p.in.posts.Put(p)
 }
 
@@ -122,6 +124,31 @@ func (p *Post) Add(index int, v *point.View) {
 	}
 	if enough(&p.builder) {
 		p.write()
+	}
+}
+
+// AddBatch adds the points of a batch, counted in its own order, or refuses them. Decode has
+// checked all of them but their times.
+func (p *Post) AddBatch(b *point.Batch) {
+	for r := range b.Runs {
+		run := &b.Runs[r]
+		series := -1 // its number in the builder, once it has one
+		for i := int(run.First); i < int(run.First+run.N); i++ {
+			if err := point.CheckTime(b.Time[i], p.now); err != nil {
+				p.Refuse(i, err)
+				continue
+			}
+			if series < 0 {
+				b.View(r, i, &p.view)
+				series = p.builder.Series(&p.view)
+			}
+			p.builder.AddTo(series, b.Time[i], b.Value[i], b.Member(i))
+			p.accepted++
+			if enough(&p.builder) {
+				p.write()
+				series = -1
+			}
+		}
 	}
 }
 
@@ -146,7 +173,7 @@ func (p *Post) Commit(ctx context.Context) (Result, error) {
 	for i := range p.parts {
 		for _, c := range p.parts[i].commits {
 			if _, err := c.Wait(ctx); err != nil {
-				return Result{}, p.failed(i, err)
+				return Result{}, p.failed(ctx, i, err)
 			}
 		}
 	}
@@ -156,8 +183,9 @@ func (p *Post) Commit(ctx context.Context) (Result, error) {
 	return Result{Accepted: p.accepted, Rejected: p.rejected, Errors: p.errors}, nil
 }
 
-func (p *Post) failed(part int, err error) error {
-	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
+// failed returns the error of Commit for what a shard said.
+func (p *Post) failed(ctx context.Context, part int, err error) error {
+	if ctx.Err() != nil {
 		return err
 	}
 	return &PartialError{Shard: p.parts[part].shard.ID(), Err: err}
@@ -217,7 +245,7 @@ const patience = 10 * time.Second
 func (p *Post) submit(ctx context.Context) error {
 	for i := range p.parts { // better to refuse all of a post than a part of it
 		if err := p.parts[i].shard.Err(); err != nil {
-			return p.failed(i, err)
+			return p.failed(ctx, i, err)
 		}
 	}
 	begun := false
@@ -232,7 +260,7 @@ func (p *Post) submit(ctx context.Context) error {
 				if !begun && errors.Is(err, stream.ErrOverloaded) {
 					return ErrOverloaded
 				}
-				return p.failed(i, err)
+				return p.failed(ctx, i, err)
 			}
 			part.commits = append(part.commits, commit)
 			begun = true

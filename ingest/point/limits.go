@@ -52,7 +52,7 @@ func (v *View) Check(now int64) error {
 	if err := v.checkValue(); err != nil {
 		return err
 	}
-	return checkTime(v.Time, now)
+	return CheckTime(v.Time, now)
 }
 
 func (v *View) checkSeries() error {
@@ -122,7 +122,9 @@ func (v *View) checkValue() error {
 	return nil
 }
 
-func checkTime(ts, now int64) error {
+// CheckTime returns nil when a point may have the time ts, and an *Error that says why not.
+// Both are in epoch milliseconds.
+func CheckTime(ts, now int64) error {
 	if ts > now+MaxAhead {
 		hint := ""
 		if scaled := ts / 1000; scaled >= MinTime && scaled <= now+MaxAhead {

@@ -79,11 +79,17 @@ func (b *Batch) decodeJSON(payload []byte, arrived int64) error {
 	return nil
 }
 
+// recordSlack is how much further ahead of a record's arrival the points of a batch may be
+// than those of a post. They were checked before, and are acknowledged: they must not be lost
+// because the clock was set back in between.
+const recordSlack = 60 * 1000
+
 // dropTimes leaves out the points whose times are out of bounds.
 func (b *Batch) dropTimes(arrived int64) {
+	latest := arrived + MaxAhead + recordSlack
 	good := true
 	for _, t := range b.Time {
-		good = good && t >= MinTime && t <= arrived+MaxAhead
+		good = good && t >= MinTime && t <= latest
 	}
 	if good {
 		return
@@ -92,7 +98,7 @@ func (b *Batch) dropTimes(arrived int64) {
 	for _, run := range b.Runs {
 		first := to
 		for i := run.First; i < run.First+run.N; i++ {
-			if err := checkTime(b.Time[i], arrived); err != nil {
+			if err := CheckTime(b.Time[i], arrived+recordSlack); err != nil {
 				if b.rejected++; b.reject == nil {
 					b.reject = err
 				}

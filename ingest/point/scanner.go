@@ -59,7 +59,8 @@ func (s *Scanner) Reset(body []byte, now int64) {
 // the call after this one overwrites. It does not check what [View.Check] checks.
 //
 // The error is io.EOF after the last point. It is an *Error when this point is not one, and
-// reading goes on behind it; in NDJSON it goes on at the next line that begins with a brace.
+// reading goes on behind it. In NDJSON malformed text costs its line, and if it begins with a
+// brace also those behind it that do not, for an object may be written over several lines.
 // It is a *SyntaxError when the body is an array, and malformed: nothing of it can be trusted.
 func (s *Scanner) Next(v *View) error {
 	s.space()
@@ -138,6 +139,7 @@ func (s *Scanner) recover() error {
 		return err
 	}
 	s.broken = nil
+	object := s.start < len(s.buf) && s.buf[s.start] == '{' // which may go on over several lines
 	for at := s.start; ; at = s.at {
 		eol := bytes.IndexByte(s.buf[at:], '\n')
 		if eol < 0 {
@@ -146,7 +148,7 @@ func (s *Scanner) recover() error {
 		}
 		s.at = at + eol + 1
 		s.space()
-		if s.peek() == '{' || s.at >= len(s.buf) {
+		if !object || s.peek() == '{' || s.at >= len(s.buf) {
 			break
 		}
 	}

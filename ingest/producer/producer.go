@@ -84,7 +84,7 @@ const (
 type Options struct {
 	URL    string       // of the server, such as http://127.0.0.1:8080; required
 	Token  string       // with scope ingest; "" sends none
-	Labels Labels       // given to every series; a series' own labels come first
+	Labels Labels       // given to every series that does not have a label of that name itself
 	Client *http.Client // nil means one of the producer's own
 
 	BatchPoints int           // a batch is sealed when it has so many points; 0 means 2000, at most point.MaxBatchPoints
