@@ -52,7 +52,6 @@ type httpStage struct {
 	listener net.Listener
 	handler  http.Handler
 	logger   *slog.Logger
-	leaving  func() // called when no more is accepted, to end connections that were taken over; nil for none
 }
 
 // url is the address that a browser on this machine can open.
@@ -71,7 +70,8 @@ func reachable(addr string) string {
 }
 
 // Run serves until ctx ends, then accepts no more and lets what is being
-// answered finish.
+// answered finish. Websockets are not waited for: the hub, which stops next,
+// ends them.
 func (s *httpStage) Run(ctx context.Context) error {
 	server := &http.Server{
 		Handler:           s.handler,
@@ -88,9 +88,6 @@ func (s *httpStage) Run(ctx context.Context) error {
 	case err := <-failed:
 		return err
 	case <-ctx.Done():
-	}
-	if s.leaving != nil {
-		s.leaving()
 	}
 	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTimeout)
 	defer cancel()

@@ -18,36 +18,57 @@ import (
 	"freshet/web/access"
 )
 
+// metricsStream is the stream that holds points.
+const metricsStream = "metrics"
+
 // serverOptions say what a server is made of. All fields are needed.
 type serverOptions struct {
 	Data      string
 	Listen    string
 	AuthOff   bool
-	Shards    int
+	Shards    int // of the stream, if it has to be made
 	LoadEvery time.Duration
 	Logger    *slog.Logger
 }
 
 // A server is every stage of the one process, opened and not yet running.
-//
-//	post → ingest → log → engine → hub → websocket
-//	                 └──→ loader → warehouse → SQL
 type server struct {
 	adminToken string // only at the first start: the secret to show once
 
+	data   *dataDir
+	access *access.Access
 	log    *stream.Log
+	stream *stream.Stream
 	ingest *ingest.Ingest
 	engine *aggregate.Engine
 	hub    *dashboard.Hub
+	boards *dashboard.Boards
 	http   *httpStage
 
-	data     *dataDir
-	access   *access.Access
-	replayed atomic.Bool    // the log was folded up to where it was at the start
-	closers  []func() error // in the order in which they were opened
+	replay   []stream.Offset // by shard, where the log ended at the start
+	replayed atomic.Bool     // what was before that is folded
+	closers  []func() error  // in the order in which things were opened
 }
 
-// openServer opens the data directory and the listener. It starts nothing.
+// run starts the stages along the path and, when ctx ends, stops them from its
+// end. Every arrow is a stage that reads what the one before it made durable.
+//
+//	 producers                                                    browsers
+//	     │ POST /api/v1/points                                        ▲ frames
+//	┌────▼────┐    ┌─────────┐    ┌──────────┐    ┌─────────┐    ┌────┴────┐
+//	│  http   ├───▶│   log   ├───▶│   fold   ├───▶│   hub   ├───▶│  http   │
+//	└─────────┘    └─────────┘    └──────────┘    └─────────┘    └─────────┘
+func (s *server) run(ctx context.Context) error {
+	return runLine(ctx,
+		stage{"log", s.log.Run},     // group commit, one sequencer a shard; retention
+		stage{"fold", s.engine.Run}, // one goroutine a shard folds what is durable into windows
+		stage{"hub", s.hub.Run},     // evaluates each live query once a tick
+		stage{"http", s.http.Run},   // pages, API, websockets; the first to stop
+	)
+}
+
+// openServer opens the data directory, everything in it and the listener. It
+// starts nothing.
 func openServer(ctx context.Context, o serverOptions) (_ *server, err error) {
 	s := &server{}
 	defer func() {
@@ -63,26 +84,10 @@ func openServer(ctx context.Context, o serverOptions) (_ *server, err error) {
 		return nil, err
 	}
 	s.closers = append(s.closers, s.access.Close)
-
-	if err := s.openStages(o); err != nil {
+	if err := s.openPath(o); err != nil {
 		return nil, err
 	}
-	handler, err := s.routes(o)
-	if err != nil {
-		return nil, err
-	}
-	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", o.Listen)
-	if err != nil {
-		return nil, fmt.Errorf("--listen %s: %w", o.Listen, err)
-	}
-	s.closers = append(s.closers, func() error {
-		if err := listener.Close(); err != nil && !errors.Is(err, net.ErrClosed) {
-			return err
-		}
-		return nil
-	})
-	s.http = &httpStage{listener: listener, handler: handler, logger: o.Logger}
-	if err := s.data.writeAddress(s.http.url()); err != nil {
+	if err := s.openHTTP(ctx, o); err != nil {
 		return nil, err
 	}
 	// Last, so that a start that fails does not use up the one showing.
@@ -92,50 +97,70 @@ func openServer(ctx context.Context, o serverOptions) (_ *server, err error) {
 	return s, nil
 }
 
-// metricsStream is the stream that holds points.
-const metricsStream = "metrics"
-
-// openStages opens the stages of the path.
-func (s *server) openStages(o serverOptions) (err error) {
+// openPath opens the log and builds the stages behind it.
+func (s *server) openPath(o serverOptions) (err error) {
 	if s.log, err = stream.Open(stream.Options{Dir: s.data.file("streams"), Logger: o.Logger}); err != nil {
 		return err
 	}
 	s.closers = append(s.closers, s.log.Close)
-	metrics, ok := s.log.Stream(metricsStream)
-	if !ok {
-		if metrics, err = s.log.Create(metricsStream, o.Shards); err != nil {
+	var found bool
+	if s.stream, found = s.log.Stream(metricsStream); !found {
+		if s.stream, err = s.log.Create(metricsStream, o.Shards); err != nil {
 			return err
 		}
 	}
-	if s.ingest, err = ingest.New(ingest.Options{Stream: metrics}); err != nil {
+	if s.ingest, err = ingest.New(ingest.Options{Stream: s.stream}); err != nil {
 		return err
 	}
-	if s.engine, err = aggregate.New(aggregate.Options{Stream: metrics, Logger: o.Logger}); err != nil {
+	if s.engine, err = aggregate.New(aggregate.Options{Stream: s.stream, Logger: o.Logger}); err != nil {
 		return err
+	}
+	for _, shard := range s.stream.Shards() {
+		s.replay = append(s.replay, shard.Durable())
 	}
 	s.hub = dashboard.NewHub(dashboard.HubOptions{Engine: s.engine, Logger: o.Logger})
-	return nil
+	s.boards, err = dashboard.ReadyBoards()
+	return err
 }
 
-// routes returns the handler of everything that is served over HTTP, with the scope
-// that each path needs.
-func (s *server) routes(o serverOptions) (http.Handler, error) {
-	boards, err := dashboard.ReadyBoards()
+// openHTTP opens the listener and leaves its address in the data directory.
+func (s *server) openHTTP(ctx context.Context, o serverOptions) error {
+	handler, err := s.routes(o.Logger)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	read, write := s.access.Require(access.Read), s.access.Require(access.Ingest)
-	queries := &web.QueryAPI{Engine: s.engine, Logger: o.Logger}
-	health := &web.Health{Ready: s.ready, Samples: s.samples}
+	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", o.Listen)
+	if err != nil {
+		return fmt.Errorf("--listen %s: %w", o.Listen, err)
+	}
+	s.closers = append(s.closers, func() error {
+		if err := listener.Close(); err != nil && !errors.Is(err, net.ErrClosed) {
+			return err
+		}
+		return nil
+	})
+	s.http = &httpStage{listener: listener, handler: handler, logger: o.Logger}
+	return s.data.writeAddress(s.http.url())
+}
+
+// routes says who may use what.
+func (s *server) routes(logger *slog.Logger) (http.Handler, error) {
+	var (
+		post   = s.access.Require(access.Ingest)
+		read   = s.access.Require(access.Read)
+		ask    = &web.QueryAPI{Engine: s.engine, Logger: logger}
+		live   = &web.Live{Hub: s.hub, Logger: logger}
+		health = &web.Health{Ready: s.ready, Samples: s.samples}
+	)
 	return web.New(web.Options{
-		Boards: boards,
+		Boards: s.boards,
 		Auth:   s.access,
-		Logger: o.Logger,
+		Logger: logger,
 		API: web.API{
-			Points:  write(s.ingest),
-			Query:   read(queries.Query()),
-			Live:    read(&web.Live{Hub: s.hub, Logger: o.Logger}),
-			Metrics: read(queries.Metrics()),
+			Points:  post(s.ingest),
+			Query:   read(ask.Query()),
+			Metrics: read(ask.Metrics()),
+			Live:    read(live),
 			Tokens:  s.access.TokensHandler(),
 			Health:  health.Handler(),
 		},
@@ -144,30 +169,21 @@ func (s *server) routes(o serverOptions) (http.Handler, error) {
 
 // ready returns why the server does not answer in full yet, nil when it does.
 func (s *server) ready() error {
-	for _, st := range s.log.Streams() {
-		for _, shard := range st.Shards() {
-			if err := shard.Err(); err != nil {
-				return fmt.Errorf("stream %s: %w", st.Name(), err)
-			}
+	for _, shard := range s.stream.Shards() {
+		if err := shard.Err(); err != nil {
+			return fmt.Errorf("%s does not accept: %w", shard.ID(), err)
 		}
 	}
-	if !s.replayed.Load() {
-		if !s.engine.CaughtUp() {
-			return errors.New("replaying the log")
-		}
-		s.replayed.Store(true)
+	if s.replayed.Load() {
+		return nil
 	}
+	for i, shard := range s.engine.Stats().Shards {
+		if shard.Folded < s.replay[i] {
+			return fmt.Errorf("replaying the log: %s is folded up to record %d of %d", shard.ID, shard.Folded, s.replay[i])
+		}
+	}
+	s.replayed.Store(true)
 	return nil
-}
-
-// run starts the stages in the order of the path and stops them in reverse.
-func (s *server) run(ctx context.Context) error {
-	return runLine(ctx,
-		stage{"log", s.log.Run},
-		stage{"engine", s.engine.Run},
-		stage{"hub", s.hub.Run},
-		stage{"http", s.http.Run},
-	)
 }
 
 // close releases what openServer opened, last first.
