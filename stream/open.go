@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"freshet/stream/segment"
+	"freshet/stream/vfs"
 )
 
 const segmentSuffix = ".seg"
@@ -135,7 +136,7 @@ func (s *Shard) loadTail(base Offset, damage error) error {
 		}
 	}()
 	if info, err := segment.ReadSealed(f); err == nil && s.belongs(info.Header, base) == nil {
-		return s.loadSealedTail(name, &info, damage)
+		return s.loadSealedTail(f, name, &info, damage)
 	}
 	r, err := segment.Recover(f)
 	var bad *segment.CorruptError
@@ -171,10 +172,13 @@ func (s *Shard) loadTail(base Offset, damage error) error {
 }
 
 // loadSealedTail begins a file behind one that a crash left without a successor.
-func (s *Shard) loadSealedTail(name string, info *segment.Info, damage error) error {
+func (s *Shard) loadSealedTail(f vfs.File, name string, info *segment.Info, damage error) error {
 	s.view.files = append(s.view.files, newFile(name, info, info.Size, true))
 	if damage != nil {
 		return nil
+	}
+	if err := segment.Reseal(f, info); err != nil {
+		return fmt.Errorf("%s: %w", name, err)
 	}
 	return s.beginTail(Offset(info.End))
 }

@@ -26,10 +26,10 @@ type queue struct {
 	wake  chan struct{} // holds one token when there is work
 
 	mu    sync.Mutex
-	group *group // nil when nothing waits
-	spare []byte // the buffer of the group before the last
-	next  Offset // of the next record
-	err   error  // why nothing more is accepted
+	group *group    // nil when nothing waits
+	spare [2][]byte // buffers for the groups to come, the first in front
+	next  Offset    // of the next record
+	err   error     // why nothing more is accepted
 }
 
 // group is the records of one frame.
@@ -87,10 +87,10 @@ func (q *queue) submit(entries []Entry) (Offset, *group, error) {
 	}
 	g := q.group
 	if g == nil {
-		if cap(q.spare) < segment.FrameHeaderSize {
-			q.spare = make([]byte, 0, 4096)
+		if cap(q.spare[0]) < segment.FrameHeaderSize {
+			q.spare[0] = make([]byte, 0, 4096)
 		}
-		g = &group{buf: q.spare[:segment.FrameHeaderSize], first: q.next, done: make(chan struct{})}
+		g = &group{buf: q.spare[0][:segment.FrameHeaderSize], first: q.next, done: make(chan struct{})}
 	} else if len(g.buf)+size > q.limit {
 		return 0, nil, fmt.Errorf("%d bytes behind %d of at most %d: %w", size, len(g.buf), q.limit, ErrOverloaded)
 	}
@@ -107,7 +107,8 @@ func (q *queue) submit(entries []Entry) (Offset, *group, error) {
 	q.next += Offset(len(entries))
 	g.count += len(entries)
 	if q.group == nil {
-		q.group, q.spare = g, nil
+		q.group = g
+		q.spare[0], q.spare[1] = q.spare[1], nil
 		q.poke()
 	}
 	return first, g, nil
@@ -159,7 +160,8 @@ func (q *queue) give(buf []byte) {
 	}
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	q.spare = buf[:0]
+	q.spare[1] = q.spare[0]
+	q.spare[0] = buf[:0]
 }
 
 // stop refuses all that comes later; the first reason stands.

@@ -42,21 +42,46 @@ func Resume(f vfs.File, r *Recovered) (*Writer, error) {
 			return nil, fmt.Errorf("cut torn tail: %w", err)
 		}
 	}
-	buf := make([]byte, min(r.Size-r.Synced, 1<<20))
-	for at := r.Synced; at < r.Size; {
-		b := buf[:min(r.Size-at, int64(len(buf)))]
-		if _, err := f.ReadAt(b, at); err != nil {
-			return nil, fmt.Errorf("read unsynced tail: %w", err)
+	from := r.Synced
+	if r.Size == HeaderSize {
+		from = 0 // no frame says that even the header was synced
+	}
+	if err := rewrite(f, from, r.Size); err != nil {
+		return nil, fmt.Errorf("resume segment: %w", err)
+	}
+	marked := r.Synced
+	if r.Marked {
+		marked = r.Size
+	}
+	return &Writer{file: f, info: r.Info, synced: r.Size, marked: marked}, nil
+}
+
+// Reseal makes a sealed file durable whose footer may never have been synced.
+func Reseal(f vfs.File, info *Info) error {
+	size, err := f.Size()
+	if err == nil {
+		err = rewrite(f, info.Size, size)
+	}
+	if err != nil {
+		return fmt.Errorf("seal segment again: %w", err)
+	}
+	return nil
+}
+
+// rewrite puts the bytes from from to end in their place again and syncs.
+func rewrite(f vfs.File, from, end int64) error {
+	buf := make([]byte, min(end-from, 1<<20))
+	for at := from; at < end; {
+		b := buf[:min(end-at, int64(len(buf)))]
+		if n, err := f.ReadAt(b, at); n < len(b) {
+			return fmt.Errorf("read again: %w", err)
 		}
 		if _, err := f.WriteAt(b, at); err != nil {
-			return nil, fmt.Errorf("write unsynced tail: %w", err)
+			return fmt.Errorf("write again: %w", err)
 		}
 		at += int64(len(b))
 	}
-	if err := f.Sync(); err != nil {
-		return nil, fmt.Errorf("sync recovered tail: %w", err)
-	}
-	return &Writer{file: f, info: r.Info, synced: r.Size, marked: r.Synced}, nil
+	return f.Sync()
 }
 
 // Info describes the file as far as it is written. Its Index may be kept.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path"
 	"path/filepath"
 )
 
@@ -37,7 +38,23 @@ func (OS) Rename(from, to string) error {
 
 func (OS) Remove(name string) error    { return os.Remove(filepath.FromSlash(name)) }
 func (OS) RemoveAll(name string) error { return os.RemoveAll(filepath.FromSlash(name)) }
-func (OS) MkdirAll(name string) error  { return os.MkdirAll(filepath.FromSlash(name), 0o750) }
+
+// MkdirAll syncs each directory in which it makes another.
+func (fs OS) MkdirAll(name string) error {
+	if info, err := os.Stat(filepath.FromSlash(name)); err == nil && info.IsDir() {
+		return nil
+	}
+	above := path.Dir(name)
+	if above != name {
+		if err := fs.MkdirAll(above); err != nil {
+			return err
+		}
+	}
+	if err := os.Mkdir(filepath.FromSlash(name), 0o750); err != nil && !errors.Is(err, os.ErrExist) {
+		return err
+	}
+	return fs.SyncDir(above)
+}
 
 func (OS) ReadDir(name string) ([]string, error) {
 	entries, err := os.ReadDir(filepath.FromSlash(name))

@@ -26,7 +26,7 @@ type FS interface {
 	Remove(name string) error
 	// RemoveAll removes a name and all below it; one that does not exist is no error.
 	RemoveAll(name string) error
-	// MkdirAll makes a directory and those above it. It does not sync any.
+	// MkdirAll makes a directory and those above it, durably.
 	MkdirAll(name string) error
 	// ReadDir lists the names in a directory in rising order.
 	ReadDir(name string) ([]string, error)
