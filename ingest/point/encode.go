@@ -42,7 +42,6 @@ type encoder struct {
 	used  []uint32 // symbols of the batch, as symbols of the builder
 	all   []int    // 0, 1, 2, …
 
-	times []int64
 	vals  []float64
 	ints  []int64
 	rare  []uint32 // positions of values that are no short decimals
