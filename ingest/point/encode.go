@@ -42,9 +42,9 @@ type encoder struct {
 	used  []uint32 // symbols of the batch, as symbols of the builder
 	all   []int    // 0, 1, 2, …
 
-	vals  []float64
-	ints  []int64
-	rare  []uint32 // positions of values that are no short decimals
+	vals []float64
+	ints []int64
+	rare []uint32 // positions of values that are no short decimals
 }
 
 // Encode appends the batch of all points of b to dst.
