@@ -31,3 +31,12 @@ export interface App {
 export function spanAt(app: App, now: number): Span {
   return app.view.fixed ?? { from: now - app.view.span, to: now };
 }
+
+const calm = matchMedia("(prefers-reduced-motion: reduce)");
+
+// glided reports whether the time axis has moved far enough to be drawn again: by a
+// pixel, or by a second where the viewer asked for less motion.
+export function glided(byMs: number, span: Span, width: number): boolean {
+  if (calm.matches && Math.abs(byMs) < 1000) return false;
+  return (Math.abs(byMs) / (span.to - span.from)) * width * devicePixelRatio >= 1;
+}

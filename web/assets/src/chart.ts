@@ -1,7 +1,7 @@
 // A time-series panel's chart: uPlot with a gliding time axis, a shared crosshair,
 // open steps drawn as provisional, thresholds, and a drag that zooms.
 import uPlot from "uplot";
-import { spanAt, type App } from "./app.ts";
+import { glided, spanAt, type App } from "./app.ts";
 import { color, otherDark, otherLight, withAlpha } from "./colors.ts";
 import { h } from "./dom.ts";
 import { Legend } from "./legend.ts";
@@ -70,7 +70,7 @@ export class Chart {
     if (!this.#visible || this.#width < 40 || this.#height < 40) return;
     const span = spanAt(this.#app, now);
     const versions = this.#sources.map((s) => `${s.still ? "s" : "l"}${s.table.version}`).join();
-    const moved = (Math.abs(span.to - this.#drawnTo) / (span.to - span.from)) * this.#width * devicePixelRatio >= 1;
+    const moved = glided(span.to - this.#drawnTo, span, this.#width);
     const fresh = versions !== this.#versions;
     if (!fresh && !moved && !this.#forced && span.to - span.from === this.#drawnSpan) return;
     this.#forced = false;

@@ -4,6 +4,7 @@ import { Chart } from "./chart.ts";
 import { openData } from "./data.ts";
 import { h, setAttr, setText } from "./dom.ts";
 import type { Part } from "./frame.ts";
+import type { Picture } from "./lines.ts";
 import type { Source } from "./source.ts";
 import { Stat } from "./stat.ts";
 import { TopTable } from "./toptable.ts";
@@ -41,6 +42,11 @@ export class PanelElement extends HTMLElement implements Part {
     if (unit && title && panel.kind === "timeseries") title.append(h("small", {}, unit));
     this.querySelector('[data-action="data"]')?.addEventListener("click", () => this.showData());
     this.querySelector('[data-action="expand"]')?.addEventListener("click", () => this.toggleExpanded());
+  }
+
+  // drawn is what the chart shows, for tests and tools; null for other kinds.
+  get drawn(): Picture | null {
+    return this.#picture instanceof Chart ? this.#picture.picture : null;
   }
 
   frame(now: number): void {

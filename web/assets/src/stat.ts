@@ -1,6 +1,6 @@
 // A stat panel: one number, readable from three metres, how it changed over the range,
 // and a sparkline below.
-import { spanAt, type App } from "./app.ts";
+import { glided, spanAt, type App } from "./app.ts";
 import { color } from "./colors.ts";
 import { h, setAttr, setText } from "./dom.ts";
 import { held, reduce, slotOf, totals } from "./lines.ts";
@@ -28,6 +28,7 @@ export class Stat {
   #still: unknown = null;
   #drawnTo = 0;
   #drawnSpan = 0;
+  #width = 0;
   #forced = true;
 
   constructor(app: App, panel: Panel, source: Source) {
@@ -36,7 +37,10 @@ export class Stat {
     this.#source = source;
     const value = h("p", { class: "value", "data-value": "" }, this.#number, this.#unit);
     this.root.append(value, h("div", { class: "notes" }, this.#state, this.#change), this.#canvas);
-    new ResizeObserver(() => (this.#forced = true)).observe(this.#canvas);
+    new ResizeObserver(() => {
+      this.#width = this.#canvas.clientWidth;
+      this.#forced = true;
+    }).observe(this.#canvas);
   }
 
   force(): void {
@@ -46,7 +50,7 @@ export class Stat {
   frame(now: number): void {
     const { from, to } = spanAt(this.#app, now);
     const table = this.#source.table;
-    const moved = (Math.abs(to - this.#drawnTo) / (to - from)) * this.#canvas.clientWidth * devicePixelRatio >= 1;
+    const moved = glided(to - this.#drawnTo, { from, to }, this.#width);
     const fresh = table.version !== this.#version || this.#source.still !== this.#still;
     if (!fresh && !moved && !this.#forced && to - from === this.#drawnSpan) return;
     this.#forced = false;
