@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log"
 	"log/slog"
 	"net"
@@ -19,6 +20,10 @@ const (
 	writeTimeout  = 2 * time.Minute
 	idleTimeout   = 2 * time.Minute
 	drainTimeout  = 10 * time.Second // then what is still being answered is cut
+
+	// How much of a body that was refused is still taken, and for how long.
+	refusedBytes   = 32 << 20
+	refusedTimeout = 5 * time.Second
 )
 
 // isLoopback reports whether nothing outside this machine can reach a listener
@@ -74,7 +79,7 @@ func reachable(addr string) string {
 // ends them.
 func (s *httpStage) Run(ctx context.Context) error {
 	server := &http.Server{
-		Handler:           s.handler,
+		Handler:           takeBodies(s.handler),
 		ReadHeaderTimeout: headerTimeout,
 		ReadTimeout:       readTimeout,
 		WriteTimeout:      writeTimeout,
@@ -98,6 +103,24 @@ func (s *httpStage) Run(ctx context.Context) error {
 	}
 	<-failed
 	return err
+}
+
+// takeBodies has the rest of a body that next did not want read, within bounds:
+// closing the connection on a sender that is still sending resets it, and the
+// sender never sees the answer that says why.
+func takeBodies(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body := r.Body // next may wrap it
+		next.ServeHTTP(w, r)
+		if r.ContentLength == 0 || r.Header.Get("Expect") != "" { // who waits for leave to send has not been given it
+			return
+		}
+		if _, err := body.Read(make([]byte, 1)); err != nil {
+			return
+		}
+		_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(refusedTimeout))
+		_, _ = io.CopyN(io.Discard, body, refusedBytes)
+	})
 }
 
 // serverLog carries what net/http has to say about single connections.
