@@ -160,16 +160,6 @@ func (e *Engine) pendingBytes() int64 {
 	return n
 }
 
-// CaughtUp reports whether everything that was durable when the call began is folded.
-func (e *Engine) CaughtUp() bool {
-	for _, s := range e.shards {
-		if s.view.Load().next < s.log.Durable() && !s.halted.Load() {
-			return false
-		}
-	}
-	return true
-}
-
 // Freeze ends the open generation in all shards and returns it. When an earlier one
 // is frozen and not loaded yet it returns that one again, and ErrNothingPending when
 // there are no records to load.

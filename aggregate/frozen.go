@@ -247,26 +247,50 @@ func (e *Engine) fill(out *Points, p *point.Batch, at stream.Offset) {
 	}
 }
 
-// Tail reads the raw points of the generations above that are still in memory, up to
-// the last position that is folded. While a Pin is open it finds every generation that
-// a snapshot opened after the pin may lack.
-func (e *Engine) Tail(ctx context.Context, above Generation, yield func(*Points) error) error {
-	for _, s := range e.shards {
-		v, err := s.look(ctx, s.log.Durable())
-		if err != nil {
-			return err
-		}
+// A Tail is what the warehouse may lack, at one moment: the raw points and the series
+// of the generations in memory. It pins those until Close. One goroutine at a time may
+// use it, or several that only read.
+type Tail struct {
+	pin        *Pin
+	shards     []*shardView
+	lastSeries SeriesID
+}
+
+// Tail returns the tail that covers every record that was durable when it was called.
+// A warehouse snapshot opened after it lacks no generation that the tail does not have.
+func (e *Engine) Tail(ctx context.Context) (*Tail, error) {
+	v, err := e.View(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return &Tail{pin: v.pin, shards: v.shards, lastSeries: e.dictionary.last()}, nil
+}
+
+// Close lets the generations go. It may be called twice.
+func (t *Tail) Close() { t.pin.Close() }
+
+// Points reads the raw points of all generations that the tail has, each named, shard by
+// shard in the order of the log.
+func (t *Tail) Points(ctx context.Context, yield func(*Points) error) error {
+	e := t.pin.engine
+	for _, v := range t.shards {
 		for i := range v.gens {
 			g := &v.gens[i]
-			if g.number <= above {
-				continue
+			if g.number <= t.pin.loaded {
+				continue // every snapshot has it
 			}
-			if err := e.readPoints(ctx, s, g.number, Range{Shard: s.log.ID(), From: g.from, To: g.to}, yield); err != nil {
+			if err := e.readPoints(ctx, v.shard, g.number, Range{Shard: v.shard.log.ID(), From: g.from, To: g.to}, yield); err != nil {
 				return err
 			}
 		}
 	}
 	return nil
+}
+
+// NewSeries returns the series with an id above known, by rising id.
+func (t *Tail) NewSeries(known SeriesID) []Series {
+	all := t.pin.engine.dictionary.After(known)
+	return all[:max(0, min(len(all), int(t.lastSeries)-int(known)))]
 }
 
 func (e *Engine) quarantine(s *shard, r stream.Record, err error) {

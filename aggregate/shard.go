@@ -38,6 +38,7 @@ type shard struct {
 
 	// Written by fold, read by anyone.
 	view   atomic.Pointer[shardView]
+	folded atomic.Uint64 // next
 	points atomic.Uint64
 	bad    atomic.Uint64
 	bytes  atomic.Int64
@@ -117,6 +118,7 @@ func newShard(e *Engine, log *stream.Shard, from stream.Offset, open Generation)
 	for range cap(s.free) {
 		s.free <- &batch{}
 	}
+	s.folded.Store(uint64(from))
 	s.publish()
 	return s
 }
@@ -228,6 +230,7 @@ func (s *shard) add(b *batch) {
 	s.points.Add(uint64(count))
 	s.bad.Add(uint64(b.bad))
 	s.next, s.arrived, g.to = b.next, b.arrived, b.next
+	s.folded.Store(uint64(s.next))
 	s.dirty = true
 }
 

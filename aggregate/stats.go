@@ -26,7 +26,7 @@ type Stats struct {
 // ShardStats are those of one shard.
 type ShardStats struct {
 	ID      stream.ShardID
-	Folded  stream.Offset // offsets below are folded and seen by queries
+	Folded  stream.Offset // offsets below are folded
 	Durable stream.Offset
 }
 
@@ -37,7 +37,7 @@ func (e *Engine) Stats() Stats {
 	for _, sh := range e.shards {
 		s.Points += sh.points.Load()
 		s.Malformed += sh.bad.Load()
-		s.Shards = append(s.Shards, ShardStats{sh.log.ID(), sh.view.Load().next, sh.log.Durable()})
+		s.Shards = append(s.Shards, ShardStats{sh.log.ID(), stream.Offset(sh.folded.Load()), sh.log.Durable()})
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()

@@ -1,0 +1,211 @@
+// Package duck is the only importer of DuckDB: it opens a database file with the
+// settings that serving other people's SQL needs, registers table functions written in
+// Go, and reads results in chunks.
+//
+// Package warehouse calls it. What is committed is durable: DuckDB writes and syncs its
+// own write-ahead log. A file belongs to one DB of one process. The package starts one
+// goroutine for each scan of a table function, which ends with the query's context.
+package duck
+
+import (
+	"context"
+	"database/sql"
+	"database/sql/driver"
+	"errors"
+	"fmt"
+	"io"
+	"net/url"
+	"strconv"
+
+	duckdb "github.com/duckdb/duckdb-go/v2"
+)
+
+// Options configure a database.
+type Options struct {
+	Path        string // of the file, made if it is not there
+	MemoryBytes int64  // that queries and loads together may use; 0 means 1 GiB
+	Threads     int    // 0 means one a core
+}
+
+// A DB is an open database. Its methods may be called by anyone at any time.
+type DB struct {
+	connector *duckdb.Connector
+	pool      *sql.DB
+}
+
+// Open opens the database file. SQL can then neither reach files nor the network, nor
+// load extensions, nor change these settings. The session's time zone is UTC.
+func Open(ctx context.Context, o Options) (*DB, error) {
+	q := url.Values{}
+	q.Set("enable_external_access", "false")
+	q.Set("autoinstall_known_extensions", "false")
+	q.Set("autoload_known_extensions", "false")
+	if o.MemoryBytes == 0 {
+		o.MemoryBytes = 1 << 30
+	}
+	q.Set("memory_limit", strconv.FormatInt(o.MemoryBytes>>20, 10)+"MiB")
+	if o.Threads > 0 {
+		q.Set("threads", strconv.Itoa(o.Threads))
+	}
+	connector, err := duckdb.NewConnector(o.Path+"?"+q.Encode(), nil)
+	if err != nil {
+		return nil, fmt.Errorf("open %s: %w", o.Path, err)
+	}
+	db := &DB{connector: connector, pool: sql.OpenDB(connector)}
+	for _, set := range []string{"SET GLOBAL TimeZone = 'UTC'", "SET GLOBAL lock_configuration = true"} {
+		if _, err := db.pool.ExecContext(ctx, set); err != nil {
+			return nil, errors.Join(fmt.Errorf("open %s: %s: %w", o.Path, set, err), db.Close())
+		}
+	}
+	return db, nil
+}
+
+// Close closes the file. No connection may be in use.
+func (db *DB) Close() error { return errors.Join(db.pool.Close(), db.connector.Close()) }
+
+// A Conn is one connection of the pool, used by one goroutine at a time.
+type Conn struct{ conn *sql.Conn }
+
+// Conn takes a connection out of the pool. The caller closes it.
+func (db *DB) Conn(ctx context.Context) (*Conn, error) {
+	c, err := db.pool.Conn(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return &Conn{c}, nil
+}
+
+// Close gives the connection back.
+func (c *Conn) Close() error { return c.conn.Close() }
+
+// Exec runs statements without a result.
+func (c *Conn) Exec(ctx context.Context, query string, args ...any) error {
+	_, err := c.conn.ExecContext(ctx, query, args...)
+	return err
+}
+
+// ExecCount runs a statement and returns how many rows it changed.
+func (c *Conn) ExecCount(ctx context.Context, query string) (int64, error) {
+	r, err := c.conn.ExecContext(ctx, query)
+	if err != nil {
+		return 0, err
+	}
+	return r.RowsAffected()
+}
+
+// Value runs a query whose one row is scanned into dest.
+func (c *Conn) Value(ctx context.Context, query string, args []any, dest ...any) error {
+	return c.conn.QueryRowContext(ctx, query, args...).Scan(dest...)
+}
+
+// A Column is a column of a result.
+type Column struct {
+	Name string
+	Type string // DuckDB's name of the type
+}
+
+// Rows runs a query and yields its rows, after begin was called with the columns. The
+// values are those of the driver and valid until yield returns. It is a good deal
+// faster than scanning each value.
+func (c *Conn) Rows(ctx context.Context, query string, args []any, begin func([]Column) error, yield func([]driver.Value) error) error {
+	return c.conn.Raw(func(dc any) error {
+		rows, err := dc.(*duckdb.Conn).QueryContext(ctx, query, named(args))
+		if err != nil {
+			return err
+		}
+		return each(ctx, rows, begin, yield)
+	})
+}
+
+func named(args []any) []driver.NamedValue {
+	out := make([]driver.NamedValue, len(args))
+	for i, a := range args {
+		out[i] = driver.NamedValue{Ordinal: i + 1, Value: a}
+	}
+	return out
+}
+
+// each reads rows to their end and closes them.
+func each(ctx context.Context, rows driver.Rows, begin func([]Column) error, yield func([]driver.Value) error) (err error) {
+	defer func() { err = errors.Join(err, rows.Close()) }()
+	names := rows.Columns()
+	columns := make([]Column, len(names))
+	for i, n := range names {
+		columns[i] = Column{Name: n}
+		if t, ok := rows.(driver.RowsColumnTypeDatabaseTypeName); ok {
+			columns[i].Type = t.ColumnTypeDatabaseTypeName(i)
+		}
+	}
+	if begin != nil {
+		if err := begin(columns); err != nil {
+			return err
+		}
+	}
+	row := make([]driver.Value, len(names))
+	for n := 0; ; n++ {
+		if n&1023 == 1023 && ctx.Err() != nil {
+			return ctx.Err()
+		}
+		switch err := rows.Next(row); {
+		case errors.Is(err, io.EOF):
+			return nil
+		case err != nil:
+			return err
+		}
+		if err := yield(row); err != nil {
+			return err
+		}
+	}
+}
+
+// A Statement says what kind of statement SQL text holds.
+type Statement int
+
+// The kinds that matter.
+const (
+	Select Statement = iota
+	Explain
+	Other
+)
+
+// ErrNotOne says that a text holds several statements, or none.
+var ErrNotOne = errors.New("the text must hold exactly one SQL statement")
+
+// Inspect prepares the text without running any of it and returns its kind.
+func (c *Conn) Inspect(query string) (kind Statement, err error) {
+	err = c.conn.Raw(func(dc any) error {
+		// Without a context the driver prepares a single statement and refuses several.
+		// With one it would run all but the last.
+		prepared, err := dc.(*duckdb.Conn).Prepare(query)
+		if err != nil {
+			var known *duckdb.Error
+			if errors.As(err, &known) {
+				return err
+			}
+			return ErrNotOne
+		}
+		defer prepared.Close()
+		t, err := prepared.(*duckdb.Stmt).StatementType()
+		switch {
+		case err != nil:
+			return err
+		case t == duckdb.STATEMENT_TYPE_SELECT:
+			kind = Select
+		case t == duckdb.STATEMENT_TYPE_EXPLAIN:
+			kind = Explain
+		default:
+			kind = Other
+		}
+		return nil
+	})
+	return kind, err
+}
+
+// Message returns DuckDB's own words for an error of a query, and false if it is none.
+func Message(err error) (string, bool) {
+	var known *duckdb.Error
+	if errors.As(err, &known) {
+		return known.Msg, true
+	}
+	return "", false
+}

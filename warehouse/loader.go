@@ -1,0 +1,211 @@
+package warehouse
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"freshet/aggregate"
+	"freshet/warehouse/duck"
+)
+
+// A Source has what is to be loaded; aggregate.Engine is one.
+type Source interface {
+	// Freeze returns the generation to load: the one frozen before if that has not been
+	// loaded, and aggregate.ErrNothingPending if there is none.
+	Freeze(ctx context.Context) (aggregate.Frozen, error)
+	// Loaded is called once the generation is committed.
+	Loaded(aggregate.Generation)
+	// Full receives a value when a load should begin before its time.
+	Full() <-chan struct{}
+}
+
+// LoaderOptions configure a Loader.
+type LoaderOptions struct {
+	Source Source
+	Every  time.Duration // between loads; 0 means 1 h
+	Retry  time.Duration // after a load that failed, doubled up to a minute; 0 means 1 s
+	Logger *slog.Logger  // nil discards
+
+	// Step is called as each step of a load begins, with its name: freeze, begin, points,
+	// windows_1m, windows_1h, series, positions, commit and, when all is done, committed.
+	Step func(name string)
+}
+
+// A Loader writes generations into the warehouse, one at a time.
+type Loader struct {
+	db      *duck.DB
+	options LoaderOptions
+
+	loading sync.Mutex // held through a load
+	demands atomic.Uint64
+	last    Loaded // guarded by loading
+	served  uint64 // demands that the last load served; guarded by loading
+
+	// Written by load, read by anyone.
+	points, loads, failures atomic.Uint64
+}
+
+// Loaded is what a load did.
+type Loaded struct {
+	Generation aggregate.Generation `json:"generation"` // the last loaded, also when there was nothing to load
+	Points     uint64               `json:"points"`
+	Seconds    float64              `json:"seconds"`
+}
+
+// Loader returns a loader. It starts nothing.
+func (w *Warehouse) Loader(o LoaderOptions) *Loader {
+	if o.Every == 0 {
+		o.Every = time.Hour
+	}
+	if o.Retry == 0 {
+		o.Retry = time.Second
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	if o.Step == nil {
+		o.Step = func(string) {}
+	}
+	return &Loader{db: w.db, options: o}
+}
+
+// Run loads at every interval and whenever the source is full, until ctx ends; then it
+// loads what is pending and returns.
+func (l *Loader) Run(ctx context.Context) error {
+	timer := time.NewTimer(l.options.Every)
+	defer timer.Stop()
+	retry := l.options.Retry
+	for {
+		select {
+		case <-ctx.Done():
+			last, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Minute)
+			defer cancel()
+			_, err := l.Load(last)
+			return err
+		case <-timer.C:
+		case <-l.options.Source.Full():
+		}
+		wait := l.options.Every
+		if _, err := l.Load(ctx); err != nil && ctx.Err() == nil {
+			l.options.Logger.Error("a load failed and will be tried again; nothing is lost", "in", retry, "error", err)
+			wait, retry = retry, min(2*retry, time.Minute)
+		} else {
+			retry = l.options.Retry
+		}
+		timer.Reset(wait)
+	}
+}
+
+// Load loads what is pending now. Callers that come while a load is under way share
+// the next one. If ctx ends before the commit nothing is loaded; an error of the commit
+// itself leaves that open, and the next load finds out.
+func (l *Loader) Load(ctx context.Context) (Loaded, error) {
+	mine := l.demands.Add(1)
+	l.loading.Lock()
+	defer l.loading.Unlock()
+	if l.served >= mine {
+		return l.last, nil
+	}
+	now := l.demands.Load()
+	done, err := l.load(ctx)
+	if err != nil {
+		l.failures.Add(1)
+		return Loaded{}, fmt.Errorf("load: %w", err)
+	}
+	l.last, l.served = done, now
+	return done, nil
+}
+
+func (l *Loader) load(ctx context.Context) (Loaded, error) {
+	began := time.Now()
+	c, err := l.db.Conn(ctx)
+	if err != nil {
+		return Loaded{}, err
+	}
+	defer c.Close()
+	var have aggregate.Generation
+	if err := c.Value(ctx, "SELECT coalesce(max(generation), 0) FROM load_rows", nil, &have); err != nil {
+		return Loaded{}, err
+	}
+	l.options.Step("freeze")
+	f, err := l.options.Source.Freeze(ctx)
+	if errors.Is(err, aggregate.ErrNothingPending) {
+		return Loaded{Generation: have}, nil
+	}
+	if err != nil {
+		return Loaded{}, err
+	}
+	if f.Generation() <= have { // a commit whose answer was lost had worked
+		l.options.Source.Loaded(f.Generation())
+		return Loaded{Generation: have}, nil
+	}
+	if f.Generation() != have+1 {
+		return Loaded{}, fmt.Errorf("generation %d cannot follow generation %d", f.Generation(), have)
+	}
+	points, err := l.write(ctx, c, f, began)
+	if err != nil {
+		return Loaded{}, fmt.Errorf("generation %d: %w", f.Generation(), err)
+	}
+	l.options.Source.Loaded(f.Generation())
+	l.options.Step("committed")
+	done := Loaded{Generation: f.Generation(), Points: points, Seconds: time.Since(began).Seconds()}
+	l.points.Add(points)
+	l.loads.Add(1)
+	l.options.Logger.Info("loaded", "generation", done.Generation, "points", points, "seconds", done.Seconds)
+	return done, nil
+}
+
+// write writes the generation in one transaction and returns how many points it has.
+func (l *Loader) write(ctx context.Context, c *duck.Conn, f aggregate.Frozen, began time.Time) (points uint64, err error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel() // ends the goroutines of the table functions
+	l.options.Step("begin")
+	if err := c.Exec(ctx, "BEGIN TRANSACTION"); err != nil {
+		return 0, err
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, c.Exec(context.WithoutCancel(ctx), "ROLLBACK"))
+		}
+	}()
+	reading := withPending(ctx, f)
+	for _, step := range []struct{ name, sql string }{
+		{"points", "INSERT INTO point_rows SELECT series, ts, value, member, shard, seq, generation FROM pending_points()"},
+		{"windows_1m", fmt.Sprintf("INSERT INTO minute_rows SELECT *, %d FROM frozen_minutes()", f.Generation())},
+		{"windows_1h", fmt.Sprintf("INSERT INTO hour_rows SELECT *, %d FROM frozen_hours()", f.Generation())},
+		{"series", "INSERT INTO series_rows SELECT * FROM pending_series() WHERE id > (SELECT coalesce(max(id), 0) FROM series_rows)"},
+	} {
+		l.options.Step(step.name)
+		n, err := c.ExecCount(reading, step.sql)
+		if err != nil {
+			return 0, fmt.Errorf("%s: %w", step.name, err)
+		}
+		if step.name == "points" {
+			points = uint64(n)
+		}
+	}
+	l.options.Step("positions")
+	for _, r := range f.Ranges() {
+		if err := c.Exec(ctx, "INSERT INTO range_rows VALUES (?, ?, ?, ?)", uint64(f.Generation()), uint32(r.Shard), uint64(r.From), uint64(r.To)); err != nil {
+			return 0, fmt.Errorf("positions: %w", err)
+		}
+	}
+	if err := c.Exec(ctx, "INSERT INTO load_rows VALUES (?, ?, now(), ?)", uint64(f.Generation()), began, points); err != nil {
+		return 0, fmt.Errorf("positions: %w", err)
+	}
+	l.options.Step("commit")
+	return points, c.Exec(ctx, "COMMIT")
+}
+
+// LoaderStats are counts since the start.
+type LoaderStats struct{ Points, Loads, Failures uint64 }
+
+// Stats returns the counts.
+func (l *Loader) Stats() LoaderStats {
+	return LoaderStats{Points: l.points.Load(), Loads: l.loads.Load(), Failures: l.failures.Load()}
+}

@@ -1,0 +1,107 @@
+// Package warehouse keeps everything that ever arrived in DuckDB and answers SQL over
+// it, the part that is not loaded yet included.
+//
+// The loader writes one generation in one transaction: its points, its minute and hour
+// windows, its series and the positions in the log that it covers. From that commit on
+// the generation counts as loaded; a crash before it leaves nothing of it, and the
+// generation is folded from the log again. SQL reads views that join the loaded rows to
+// the tail that the reader's own snapshot lacks, so a point is counted once whatever
+// loads go on meanwhile.
+//
+// cmd/freshet calls it, and package aggregate reads history through [Warehouse.Snapshot].
+// The loader's goroutine is the one that calls [Loader.Run].
+package warehouse
+
+import (
+	"context"
+	"database/sql/driver"
+	"errors"
+	"fmt"
+	"time"
+
+	"freshet/aggregate"
+	"freshet/ingest/point"
+	"freshet/stream"
+	"freshet/warehouse/duck"
+)
+
+// Options configure a Warehouse.
+type Options struct {
+	Path        string // of the database file
+	MemoryBytes int64  // that DuckDB may use; 0 means 1 GiB
+	Threads     int    // that one query may use; 0 means one a core
+}
+
+// A Warehouse is an open database. Its methods may be called by anyone at any time.
+type Warehouse struct{ db *duck.DB }
+
+// Open opens the database, makes it if it is not there, and brings its schema up to date.
+func Open(ctx context.Context, o Options) (*Warehouse, error) {
+	db, err := duck.Open(ctx, duck.Options{Path: o.Path, MemoryBytes: o.MemoryBytes, Threads: o.Threads})
+	if err != nil {
+		return nil, fmt.Errorf("warehouse: %w", err)
+	}
+	w := &Warehouse{db: db}
+	for _, f := range functions() {
+		if err := db.TableFunction(ctx, f); err != nil {
+			return nil, errors.Join(fmt.Errorf("warehouse: %w", err), db.Close())
+		}
+	}
+	if err := migrate(ctx, db); err != nil {
+		return nil, errors.Join(fmt.Errorf("warehouse: %w", err), db.Close())
+	}
+	return w, nil
+}
+
+// Close closes the database. Nobody may use it any more.
+func (w *Warehouse) Close() error { return w.db.Close() }
+
+// Restore returns where the loaded part ends, for the engine to go on from there.
+func (w *Warehouse) Restore(ctx context.Context) (aggregate.Restored, error) {
+	r := aggregate.Restored{Positions: map[stream.ShardID]stream.Offset{}, Extents: map[string]aggregate.Extent{}}
+	c, err := w.db.Conn(ctx)
+	if err != nil {
+		return r, err
+	}
+	defer c.Close()
+	if err := c.Value(ctx, "SELECT coalesce(max(generation), 0) FROM load_rows", nil, &r.Generation); err != nil {
+		return r, fmt.Errorf("restore: %w", err)
+	}
+	err = errors.Join(
+		c.Rows(ctx, "SELECT shard, max(to_seq) FROM range_rows GROUP BY shard", nil, nil, func(v []driver.Value) error {
+			r.Positions[stream.ShardID(v[0].(uint32))] = stream.Offset(v[1].(uint64))
+			return nil
+		}),
+		c.Rows(ctx, "SELECT id, metric, type, labels FROM series_rows ORDER BY id", nil, nil, func(v []driver.Value) error {
+			s := aggregate.Series{ID: aggregate.SeriesID(v[0].(uint32)), Series: point.Series{Metric: v[1].(string), Type: point.Type(v[2].(uint8))}}
+			var err error
+			s.Labels, err = labelsOf(v[3])
+			if int(s.ID) != len(r.Series)+1 {
+				return fmt.Errorf("series %d follows series %d", s.ID, len(r.Series))
+			}
+			r.Series = append(r.Series, s)
+			return err
+		}),
+		c.Rows(ctx, `SELECT metric, min(first_ts), max(last_ts) FROM hour_rows JOIN series_rows ON id = series GROUP BY metric`, nil, nil, func(v []driver.Value) error {
+			r.Extents[v[0].(string)] = aggregate.Extent{First: v[1].(time.Time).UnixMilli(), Last: v[2].(time.Time).UnixMilli()}
+			return nil
+		}))
+	if err != nil {
+		return r, fmt.Errorf("restore: %w", err)
+	}
+	return r, nil
+}
+
+// labelsOf reads a MAP(VARCHAR, VARCHAR), whose entries are in the order of their names.
+func labelsOf(v driver.Value) (point.Labels, error) {
+	m, ok := v.(duck.Map)
+	if !ok {
+		return nil, fmt.Errorf("labels are %T, not a map", v)
+	}
+	var out point.Labels
+	names, values := m.Keys(), m.Values()
+	for i := range names {
+		out = append(out, point.Label{Name: names[i].(string), Value: values[i].(string)})
+	}
+	return out, nil
+}
