@@ -60,6 +60,7 @@ func TestCrash(t *testing.T) {
 			"submit2": m.submit,
 			"wait":    m.wait,
 			"time":    func(t *rapid.T) { m.now.Add(rapid.Int64Range(1, 20*3600_000).Draw(t, "ms")) },
+			"idle":    func(*rapid.T) { time.Sleep(3 * time.Millisecond) }, // past the mark of an idle shard
 			"fault":   m.fault,
 			"crash": func(t *rapid.T) {
 				seed := rapid.Uint64().Draw(t, "seed")
@@ -210,9 +211,6 @@ func (m *crashModel) wait(t *rapid.T) {
 
 // lose takes the machine or the process away in the middle of what it does.
 func (m *crashModel) lose(t *rapid.T, how func() *vfs.Mem) {
-	if rapid.Bool().Draw(t, "settle") {
-		time.Sleep(3 * time.Millisecond) // past the mark of an idle shard
-	}
 	m.fs = how()
 	m.stop()
 	m.wait(t)
