@@ -31,6 +31,7 @@ const (
 	MaxQueries = 8  // in one panel
 	Columns    = 12 // of the grid
 	MaxHeight  = 24 // rows of the grid that one panel may take
+	MaxSteps   = 1000
 )
 
 // A Board is one page of panels. It is never changed after Parse, so it may be
@@ -62,6 +63,8 @@ type Query struct {
 	Label  string          `json:"label,omitempty"`  // names its series, such as p95 or {{country}}; empty means the label values
 	Unit   string          `json:"unit,omitempty"`   // instead of the panel's, for a table's column
 	Reduce Reduce          `json:"reduce,omitempty"` // how a stat or a table makes one number of the range; empty means last
+	Zero   bool            `json:"zero,omitempty"`   // a step without points is 0 and no gap: for counters of events
+	Steps  int             `json:"steps,omitempty"`  // that the range is cut into, about, where Query.Step is auto; 0 leaves it to the server
 	Query  aggregate.Query `json:"query"`
 }
 
@@ -168,6 +171,8 @@ func (q *Query) check() error {
 		return fmt.Errorf("range, from and to are chosen by the viewer")
 	case !slices.Contains(units, q.Unit):
 		return fmt.Errorf("unit %q: want one of %q", q.Unit, units)
+	case q.Steps < 0 || q.Steps > MaxSteps:
+		return fmt.Errorf("steps %d: want 0 to %d", q.Steps, MaxSteps)
 	case !slices.Contains(reduces, q.Reduce):
 		return fmt.Errorf("reduce %q: want one of %q", q.Reduce, reduces)
 	}

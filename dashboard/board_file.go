@@ -45,6 +45,8 @@ type queryFile struct {
 	Label  string              `toml:"label,omitempty"`
 	Unit   string              `toml:"unit,omitempty"`
 	Reduce Reduce              `toml:"reduce,omitempty"` // last
+	Zero   bool                `toml:"zero,omitempty"`
+	Steps  int                 `toml:"steps,omitempty"`
 }
 
 type thresholdFile struct {
@@ -109,7 +111,7 @@ func (f panelFile) panel() Panel {
 			where[name] = slices.Clone(values)
 		}
 		p.Queries = append(p.Queries, Query{
-			Label: q.Label, Unit: q.Unit, Reduce: q.Reduce,
+			Label: q.Label, Unit: q.Unit, Reduce: q.Reduce, Zero: q.Zero, Steps: q.Steps,
 			Query: aggregate.Query{Metric: q.Metric, Agg: q.Agg, By: q.By, Where: where, Step: or(q.Step, "auto"), Top: q.Top},
 		})
 	}
@@ -135,7 +137,7 @@ func fileOf(p *Panel) panelFile {
 		}
 		f.Queries = append(f.Queries, queryFile{
 			Metric: q.Query.Metric, Agg: q.Query.Agg, By: q.Query.By, Where: where,
-			Step: unless(q.Query.Step, "auto"), Top: q.Query.Top, Label: q.Label, Unit: q.Unit, Reduce: q.Reduce,
+			Step: unless(q.Query.Step, "auto"), Top: q.Query.Top, Label: q.Label, Unit: q.Unit, Reduce: q.Reduce, Zero: q.Zero, Steps: q.Steps,
 		})
 	}
 	for _, t := range p.Style.Thresholds {

@@ -11,7 +11,7 @@ import { Live } from "./live.ts";
 import { PanelElement } from "./panel.ts";
 import { Source } from "./source.ts";
 import { onTheme } from "./theme.ts";
-import type { Board, Panel } from "./types.ts";
+import type { Board, PanelQuery } from "./types.ts";
 import { ranges, rangeMs, View } from "./view.ts";
 
 interface Listed {
@@ -37,17 +37,17 @@ export class BoardElement extends HTMLElement {
     for (const e of this.querySelectorAll<PanelElement>("fr-panel")) {
       const panel = byID.get(e.dataset["panel"]!);
       if (!panel) continue;
-      e.setup(this.#app, panel, panel.queries.map((q) => this.#source(q.query)));
+      e.setup(this.#app, panel, panel.queries.map((q) => this.#source(q)));
       this.#panels.push(e);
     }
     this.#run(board);
   }
 
   // Equal queries of a page are one source.
-  #source(query: Panel["queries"][number]["query"]): Source {
-    const key = JSON.stringify(query);
+  #source(q: PanelQuery): Source {
+    const key = Source.key(q);
     let s = this.#sources.get(key);
-    if (!s) this.#sources.set(key, (s = new Source(`s${this.#sources.size}`, query)));
+    if (!s) this.#sources.set(key, (s = new Source(`s${this.#sources.size}`, q)));
     return s;
   }
 

@@ -158,7 +158,7 @@ export class Chart {
           values: (_u, splits) => timeLabels(splits),
         },
         {
-          stroke: inks.muted, font, size: narrow ? 52 : 60, gap: 6,
+          stroke: inks.muted, font, size: (_u, values) => room(values, narrow), gap: 6,
           grid: { stroke: inks.grid, width: 1 }, ticks: { show: false },
           splits: (_u, _i, a, b) => ticks(a, b, unit),
           values: (_u, splits) => splits.map((v) => axisText(v, unit)),
@@ -288,6 +288,13 @@ export class Chart {
     }
     if (width > 0) u.setSelect({ left: 0, top: 0, width: 0, height: 0 }, false);
   }
+}
+
+// room is the width of the value axis: what its longest label needs, in steps, so that
+// the picture does not move sideways with every change.
+function room(values: string[] | null, narrow: boolean): number {
+  const longest = Math.max(0, ...(values ?? []).map((v) => v.length));
+  return Math.max(narrow ? 44 : 60, Math.ceil((longest * 7 + 14) / 8) * 8);
 }
 
 // rowAt is the row whose step holds time t, or -1.

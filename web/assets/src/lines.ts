@@ -2,7 +2,7 @@
 // coloured, stacked where the panel says so. Pure.
 import type { Registry } from "./colors.ts";
 import type { Source } from "./source.ts";
-import { grows, type Column, type Table } from "./store.ts";
+import { grows, holds, type Column, type Table } from "./store.ts";
 import type { Panel, PanelQuery } from "./types.ts";
 import { shown } from "./units.ts";
 
@@ -11,7 +11,8 @@ export interface Line {
   name: string;
   unit: string;
   slot: number; // of the palette; -1 is the folded rest
-  grows: boolean;
+  grows: boolean; // the newest value counts when its step is final
+  holds: boolean;
   query: number; // index of the panel's query
 }
 
@@ -73,7 +74,7 @@ export function picture(panel: Panel, sources: Source[], colors: Registry, picke
     for (const c of table.columns) {
       const name = seriesName(q, c, panel.title);
       const values = onto(times, table, c).map((v) => (v === null ? null : shown(v, unit)));
-      const line: Line = { key: `${i}\u0003${c.key}`, name, unit, slot: slotOf(colors, q, c), grows: grows(q.query.agg), query: i };
+      const line: Line = { key: `${i}\u0003${c.key}`, name, unit, slot: slotOf(colors, q, c), grows: grows(q.query.agg), holds: holds(q.query.agg), query: i };
       all.push({ line, values, size: values.reduce<number>((a, v) => a + (v ?? 0), 0) });
     }
   });
@@ -81,7 +82,7 @@ export function picture(panel: Panel, sources: Source[], colors: Registry, picke
   // except for the folded rest, which lies on top.
   all.sort((a, b) => a.line.query - b.line.query || Number(a.line.slot < 0) - Number(b.line.slot < 0) || compare(a.line.name, b.line.name));
   const visible = all.filter((a) => !picked || picked.size === 0 || picked.has(a.line.name));
-  const drawn = (visible.length > 0 ? visible : all).map((a) => (a.line.grows ? held(times, a.values, stepMs, now) : a.values));
+  const drawn = (visible.length > 0 ? visible : all).map((a) => (a.line.holds ? held(times, a.values, stepMs, now) : a.values));
   const chosen = visible.length > 0 ? visible : all;
   return {
     times,

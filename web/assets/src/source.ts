@@ -3,15 +3,20 @@
 import type { Clock } from "./clock.ts";
 import type { Live } from "./live.ts";
 import { Table } from "./store.ts";
-import type { Query, Snapshot, Update, WireAnswer } from "./types.ts";
+import type { PanelQuery, Query, Snapshot, Update, WireAnswer } from "./types.ts";
 import type { Span, View } from "./view.ts";
 import { rangeMs } from "./view.ts";
+
+// Steps that a range is cut into, in seconds.
+const ladder = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600];
 
 export type Phase = "waiting" | "ready" | "failed";
 
 export class Source {
   readonly id: string;
   readonly query: Query;
+  readonly zero: boolean;
+  readonly steps: number;
   live = new Table();
   still: Table | null = null; // shown instead of live while the view stands still
   phase: Phase = "waiting";
@@ -21,9 +26,18 @@ export class Source {
   #serial = 0;
   #cancel: AbortController | null = null;
 
-  constructor(id: string, query: Query) {
+  #own = true; // the step is of our own choosing; false once the server has refused it
+
+  constructor(id: string, q: PanelQuery) {
     this.id = id;
-    this.query = query;
+    this.query = q.query;
+    this.zero = q.zero ?? false;
+    this.steps = q.steps ?? 0;
+  }
+
+  // key is equal for panel queries that can share a source.
+  static key(q: PanelQuery): string {
+    return JSON.stringify([q.query, q.zero ?? false, q.steps ?? 0]);
   }
 
   get table(): Table {
@@ -35,20 +49,28 @@ export class Source {
   }
 
   subscribe(live: Live, clock: Clock, range: string, changed: () => void): void {
-    const step = this.query.step ?? "auto";
+    const step = this.#step(rangeMs(range));
     live.subscribe(this.id, { ...this.query, step, range }, {
       snapshot: (m: Snapshot) => {
         this.live.replace(m);
+        if (this.zero) this.live.zeroFill();
         this.#good(clock, m);
         changed();
       },
       update: (m: Update) => {
         this.live.merge(m);
+        if (this.zero) this.live.zeroFill();
         this.live.trim(clock.now() - rangeMs(range) - 2 * this.live.stepMs);
         this.#good(clock, m);
         changed();
       },
       refused: (error: string) => {
+        // A server with longer windows cannot give every step: then it chooses.
+        if (this.#own && step !== (this.query.step ?? "auto")) {
+          this.#own = false;
+          this.subscribe(live, clock, range, changed);
+          return;
+        }
         this.#failed(error);
         changed();
       },
@@ -91,7 +113,7 @@ export class Source {
       const r = await fetch("/api/v1/query", {
         method: "POST",
         headers: { "Content-Type": "application/json" },
-        body: JSON.stringify({ ...this.query, step: this.query.step ?? "auto", from: span.from, to: span.to }),
+        body: JSON.stringify({ ...this.query, step: this.#step(span.to - span.from), from: span.from, to: span.to }),
         signal,
       });
       const body = (await r.json()) as WireAnswer & { error?: string };
@@ -101,6 +123,7 @@ export class Source {
       }
       const table = new Table();
       table.replace(body);
+      if (this.zero) table.zeroFill();
       this.phase = "ready";
       this.error = "";
       return table;
@@ -108,6 +131,12 @@ export class Source {
       if (!signal.aborted) this.#failed(e instanceof Error ? e.message : String(e));
       return null;
     }
+  }
+
+  #step(span: number): string {
+    const given = this.query.step ?? "auto";
+    if (given !== "auto" || this.steps === 0 || !this.#own) return given;
+    return `${ladder.find((s) => span / 1000 / s <= this.steps) ?? ladder[ladder.length - 1]!}s`;
   }
 
   #good(clock: Clock, m: WireAnswer): void {

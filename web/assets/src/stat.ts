@@ -6,7 +6,7 @@ import { h, setAttr, setText } from "./dom.ts";
 import { held, reduce, slotOf, totals } from "./lines.ts";
 import { reach } from "./paths.ts";
 import type { Source } from "./source.ts";
-import { grows } from "./store.ts";
+import { holds } from "./store.ts";
 import { spark } from "./spark.ts";
 import { isDark } from "./theme.ts";
 import type { Panel } from "./types.ts";
@@ -65,7 +65,7 @@ export class Stat {
     const value = reduce(table, raw, q.reduce ?? "last", q.query.agg, from, to);
     this.#write(value, unit);
     this.#compare(value, raw, unit, from, to);
-    const line = grows(q.query.agg) ? held(table.times, raw, table.stepMs, now) : raw;
+    const line = holds(q.query.agg) ? held(table.times, raw, table.stepMs, now) : raw;
     const slot = slotOf(this.#app.colors, { ...q, query: { ...q.query, by: [] } }, { labels: {}, other: false });
     const p = { times: table.times, stepMs: table.stepMs, lines: [], values: [], drawn: [], final: table.firstProvisional() };
     const style = this.#panel.style ?? {};

@@ -73,6 +73,23 @@ export class Table {
     this.#meta(a);
   }
 
+  // zeroFill makes steps without points 0 from the first step that had any, as is true
+  // of counters of events, and adds the steps up to the watermark that the server had
+  // nothing to say of.
+  zeroFill(): void {
+    if (this.empty) return;
+    const end = Math.min(this.watermark, this.provisionalFrom);
+    for (let t = this.times[this.times.length - 1]! + this.stepMs; t + this.stepMs <= end && this.times.length < maxRows; t += this.stepMs) {
+      this.times.push(t);
+      for (const c of this.columns) c.values.push(null);
+    }
+    let first = 0;
+    while (first < this.times.length && this.columns.every((c) => c.values[first] === null)) first++;
+    for (const c of this.columns) {
+      for (let i = first; i < this.times.length && this.times[i]! < end; i++) c.values[i] ??= 0;
+    }
+  }
+
   // trim forgets rows that are older than from, keeping one so that a line can
   // leave the picture on the left.
   trim(from: number): void {
@@ -151,6 +168,17 @@ export function lowerBound(a: ArrayLike<number>, x: number): number {
 // what it will be, and must not look like a fall.
 const growing = new Set(["count", "sum", "rate", "increase", "distinct"]);
 
+function high(agg: string): boolean {
+  return /^p\d/.test(agg) && Number(agg.slice(1)) > 50;
+}
+
+// grows says that a step which is filling has too little, or for a high quantile too
+// few observations to be one.
 export function grows(agg: string): boolean {
-  return growing.has(agg);
+  return growing.has(agg) || high(agg);
+}
+
+// holds says that a step which is filling is drawn no lower than the one before.
+export function holds(agg: string): boolean {
+  return grows(agg) || agg === "max";
 }

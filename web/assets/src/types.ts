@@ -18,6 +18,8 @@ export interface PanelQuery {
   label?: string;
   unit?: string;
   reduce?: Reduce;
+  zero?: boolean; // a step without points is 0 and no gap
+  steps?: number; // that the range is cut into, about, where the step is auto
   query: Query;
 }
 

@@ -68,7 +68,7 @@ export function parts(v: number | null | undefined, unit: string): Parts {
     case "EUR/s":
     case "EUR/min": {
       const [n, prefix] = scaled(v, si);
-      return { number: "€" + (prefix ? three(n) + prefix : Math.abs(n) < 100 ? n.toFixed(2) : three(n)), unit: unit.slice(3) };
+      return { number: "€" + (prefix ? three(n) + prefix : n !== 0 && Math.abs(n) < 100 ? n.toFixed(2) : three(n)), unit: unit.slice(3) };
     }
     default: {
       const [n, prefix] = scaled(v, si);

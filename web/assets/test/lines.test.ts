@@ -53,7 +53,7 @@ test("queries with other steps come onto one axis", () => {
     { label: "a", query: { metric: "a", agg: "avg" } },
     { label: "b", query: { metric: "b", agg: "avg" } },
   ] };
-  const sources = panel.queries.map((q, i) => new Source(`s${i}`, q.query));
+  const sources = panel.queries.map((q, i) => new Source(`s${i}`, q));
   sources[0]!.live.replace({ step_ms: 1000, times: [0, 1000, 2000], series: [{ labels: {}, values: [1, 2, 3] }], provisional_from: 2000 });
   sources[1]!.live.replace({ step_ms: 2000, times: [0, 2000], series: [{ labels: {}, values: [7, 8] }], provisional_from: 2000 });
   const p = picture(panel, sources, new Registry(), undefined, 60_000);

@@ -116,3 +116,17 @@ test("an answer with nothing in it is empty", () => {
   assert.ok(t.empty);
   assert.equal(t.watermark, 5);
 });
+
+test("steps without events are zero up to the watermark", () => {
+  const t = new Table();
+  t.replace({ step_ms: 1000, times: [0, 1000, 2000, 3000], series: [{ labels: { c: "a" }, values: [null, 1, null, null] }], provisional_from: 3000, watermark: 3000 });
+  t.zeroFill();
+  assert.deepEqual(t.columns[0]!.values, [null, 1, 0, null]);
+  t.merge({ times: [], series: [], provisional_from: 6000, watermark: 6500 });
+  t.zeroFill();
+  assert.deepEqual(t.times, [0, 1000, 2000, 3000, 4000, 5000]);
+  assert.deepEqual(t.columns[0]!.values, [null, 1, 0, 0, 0, 0]);
+  t.merge({ times: [4000], series: [{ labels: { c: "b" }, values: [7] }], provisional_from: 6000, watermark: 6500 });
+  t.zeroFill();
+  assert.deepEqual(t.columns[1]!.values, [null, 0, 0, 0, 7, 0]);
+});

@@ -17,7 +17,7 @@ test("values with their units", () => {
     [99.94, "percent", "99.9%"], [100, "percent", "100%"], [0.04, "percent", "0.0%"],
     [340, "ms", "340 ms"], [2100, "ms", "2.1 s"], [192_000, "ms", "3 min 12 s"], [0.25, "ms", "250 µs"],
     [90_000, "s", "1 d 1 h"], [3600, "s", "1 h"], [59.96, "s", "1 min"],
-    [12.5, "EUR", "€12.50"], [4321, "EUR", "€4.32k"],
+    [12.5, "EUR", "€12.50"], [0, "EUR", "€0"], [4321, "EUR", "€4.32k"],
     [3.2, "/s", "3.2/s"], [null, "ms", "–"], [NaN, "", "–"],
   ];
   for (const [v, unit, want] of cases) assert.equal(plain(text(v, unit)), want, `${v} ${unit}`);
