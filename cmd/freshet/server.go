@@ -14,6 +14,7 @@ import (
 	"freshet/dashboard"
 	"freshet/ingest"
 	"freshet/stream"
+	"freshet/warehouse"
 	"freshet/web"
 	"freshet/web/access"
 )
@@ -21,7 +22,7 @@ import (
 // metricsStream is the stream that holds points.
 const metricsStream = "metrics"
 
-// serverOptions say what a server is made of. All fields are needed.
+// serverOptions say what a server is made of. All fields but Step are needed.
 type serverOptions struct {
 	Data      string
 	Listen    string
@@ -29,6 +30,7 @@ type serverOptions struct {
 	Shards    int // of the stream, if it has to be made
 	LoadEvery time.Duration
 	Logger    *slog.Logger
+	Step      func(string) // of a load; see warehouse.LoaderOptions
 }
 
 // A server is every stage of the one process, opened and not yet running.
@@ -41,6 +43,8 @@ type server struct {
 	stream *stream.Stream
 	ingest *ingest.Ingest
 	engine *aggregate.Engine
+	store  *warehouse.Warehouse
+	loader *warehouse.Loader
 	hub    *dashboard.Hub
 	boards *dashboard.Boards
 	http   *httpStage
@@ -57,11 +61,15 @@ type server struct {
 //	     │ POST /api/v1/points                                        ▲ frames
 //	┌────▼────┐    ┌─────────┐    ┌──────────┐    ┌─────────┐    ┌────┴────┐
 //	│  http   ├───▶│   log   ├───▶│   fold   ├───▶│   hub   ├───▶│  http   │
-//	└─────────┘    └─────────┘    └──────────┘    └─────────┘    └─────────┘
+//	└─────────┘    └─────────┘    └────┬─────┘    └─────────┘    └────▲────┘
+//	                              ┌────▼─────┐    ┌───────────┐       │ rows
+//	                              │   load   ├───▶│ warehouse ├───────┘
+//	                              └──────────┘    └───────────┘
 func (s *server) run(ctx context.Context) error {
 	return runLine(ctx,
 		stage{"log", s.log.Run},     // group commit, one sequencer a shard; retention
 		stage{"fold", s.engine.Run}, // one goroutine a shard folds what is durable into windows
+		stage{"load", s.loader.Run}, // writes generations into the warehouse; what is pending at the end
 		stage{"hub", s.hub.Run},     // evaluates each live query once a tick
 		stage{"http", s.http.Run},   // pages, API, websockets; the first to stop
 	)
@@ -84,7 +92,7 @@ func openServer(ctx context.Context, o serverOptions) (_ *server, err error) {
 		return nil, err
 	}
 	s.closers = append(s.closers, s.access.Close)
-	if err := s.openPath(o); err != nil {
+	if err := s.openPath(ctx, o); err != nil {
 		return nil, err
 	}
 	if err := s.openHTTP(ctx, o); err != nil {
@@ -98,7 +106,7 @@ func openServer(ctx context.Context, o serverOptions) (_ *server, err error) {
 }
 
 // openPath opens the log and builds the stages behind it.
-func (s *server) openPath(o serverOptions) (err error) {
+func (s *server) openPath(ctx context.Context, o serverOptions) (err error) {
 	if s.log, err = stream.Open(stream.Options{Dir: s.data.file("streams"), Logger: o.Logger}); err != nil {
 		return err
 	}
@@ -112,9 +120,18 @@ func (s *server) openPath(o serverOptions) (err error) {
 	if s.ingest, err = ingest.New(ingest.Options{Stream: s.stream}); err != nil {
 		return err
 	}
-	if s.engine, err = aggregate.New(aggregate.Options{Stream: s.stream, Logger: o.Logger}); err != nil {
+	if s.store, err = warehouse.Open(ctx, warehouse.Options{Path: s.data.file("warehouse.duckdb")}); err != nil {
 		return err
 	}
+	s.closers = append(s.closers, s.store.Close)
+	restored, err := s.store.Restore(ctx)
+	if err != nil {
+		return err
+	}
+	if s.engine, err = aggregate.New(aggregate.Options{Stream: s.stream, History: s.store, Restored: restored, Logger: o.Logger}); err != nil {
+		return err
+	}
+	s.loader = s.store.Loader(warehouse.LoaderOptions{Source: s.engine, Every: o.LoadEvery, Logger: o.Logger, Step: o.Step})
 	for _, shard := range s.stream.Shards() {
 		s.replay = append(s.replay, shard.Durable())
 	}
@@ -149,6 +166,8 @@ func (s *server) routes(logger *slog.Logger) (http.Handler, error) {
 		post   = s.access.Require(access.Ingest)
 		read   = s.access.Require(access.Read)
 		ask    = &web.QueryAPI{Engine: s.engine, Logger: logger}
+		admin  = s.access.Require(access.Admin)
+		sql    = &warehouse.API{SQL: s.store.SQL(warehouse.SQLOptions{Tail: s.engine.Tail}), Loader: s.loader, Logger: logger}
 		live   = &web.Live{Hub: s.hub, Logger: logger}
 		health = &web.Health{Ready: s.ready, Samples: s.samples}
 	)
@@ -161,6 +180,8 @@ func (s *server) routes(logger *slog.Logger) (http.Handler, error) {
 			Query:   read(ask.Query()),
 			Metrics: read(ask.Metrics()),
 			Live:    read(live),
+			SQL:     read(sql.Query()),
+			Load:    admin(sql.Load()),
 			Tokens:  s.access.TokensHandler(),
 			Health:  health.Handler(),
 		},
