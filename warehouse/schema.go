@@ -41,6 +41,7 @@ CREATE OR REPLACE VIEW all_points AS
 	UNION ALL
 	SELECT series, ts, value, member, shard, seq FROM tail_points;
 CREATE OR REPLACE MACRO type_name(t) AS ['gauge', 'counter', 'cumulative', 'distribution', 'set'][t];
+CREATE OR REPLACE MACRO number(t, x) AS CASE WHEN t = 5 THEN NULL ELSE x END; -- a set has no numbers
 CREATE OR REPLACE MACRO shard_name(n) AS 'shardId-' || lpad(n::VARCHAR, 12, '0');
 CREATE OR REPLACE MACRO floor_ts(t, ms) AS make_timestamptz((epoch_ms(t) // ms) * ms * 1000);
 
@@ -69,7 +70,8 @@ var rollup = longer("windows_1m", "minute_rows", 60_000) + longer("windows_1h", 
 func longer(view, table string, ms int) string {
 	return fmt.Sprintf(`
 CREATE OR REPLACE VIEW %s AS
-	SELECT w.start, s.metric, s.labels, w.count, w.sum, w.min, w.max, w.first, w.last FROM (
+	SELECT w.start, s.metric, s.labels, w.count, number(s.type, w.sum) AS sum, number(s.type, w.min) AS min, number(s.type, w.max) AS max,
+		number(s.type, w.first) AS first, number(s.type, w.last) AS last FROM (
 		SELECT series, start, sum(count)::UBIGINT AS count, sum(sum) AS sum, min(min) AS min, max(max) AS max,
 			arg_min(first, first_ts) AS first, arg_max(last, last_ts) AS last
 		FROM (
