@@ -181,10 +181,12 @@ func (l *Loader) write(ctx context.Context, c *duck.Conn, f aggregate.Frozen, be
 		{"series", "INSERT INTO series_rows SELECT * FROM pending_series() WHERE id > (SELECT coalesce(max(id), 0) FROM series_rows)"},
 	} {
 		l.options.Step(step.name)
+		started := time.Now()
 		n, err := c.ExecCount(reading, step.sql)
 		if err != nil {
 			return 0, fmt.Errorf("%s: %w", step.name, err)
 		}
+		l.options.Logger.Debug("load", "step", step.name, "rows", n, "seconds", time.Since(started).Seconds())
 		if step.name == "points" {
 			points = uint64(n)
 		}
