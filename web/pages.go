@@ -1,12 +1,14 @@
 package web
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
 	"strings"
 
 	"freshet/dashboard"
+	"freshet/web/access"
 )
 
 // What the templates are given: plain values, everything decided.
@@ -171,6 +173,9 @@ func (s *server) signIn(w http.ResponseWriter, r *http.Request) error {
 	cookie, err := s.auth.SignIn(r, strings.TrimSpace(r.PostFormValue("token")))
 	if err != nil {
 		view := signInView{Head: s.head(r, "Sign in"), Next: next, Wrong: err.Error()}
+		if errors.Is(err, access.ErrUnauthenticated) {
+			view.Wrong = "That token is not valid. It may be mistyped, revoked or expired."
+		}
 		return s.render(r.Context(), w, http.StatusUnauthorized, signInForm(view))
 	}
 	http.SetCookie(w, cookie)

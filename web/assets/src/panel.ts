@@ -123,9 +123,10 @@ function howToSend(panel: Panel): Node[] {
   const metric = panel.queries[0]!.query.metric;
   if (panel.kind === "stat") return [h("p", {}, "No data in this range")];
   const type = { rate: "counter", increase: "counter", sum: "counter", count: "counter", distinct: "set" }[panel.queries[0]!.query.agg] ?? (panel.queries[0]!.query.agg.startsWith("p") ? "distribution" : "gauge");
+  const token = document.querySelector('form[action="/signout"]') ? ' -H "Authorization: Bearer $FRESHET_TOKEN"' : "";
   const value = type === "set" ? '"a"' : "1";
   return [
     h("p", {}, "No data for ", h("b", {}, metric), " in this range. Send some:"),
-    h("pre", { tabindex: "0" }, `curl ${location.origin}/api/v1/points -d '{"metric":"${metric}","type":"${type}","value":${value}}'`),
+    h("pre", { tabindex: "0" }, `curl ${location.origin}/api/v1/points${token} -d '{"metric":"${metric}","type":"${type}","value":${value}}'`),
   ];
 }
