@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"log"
 	"log/slog"
@@ -98,8 +97,8 @@ func (s *httpStage) Run(ctx context.Context) error {
 	defer cancel()
 	err := server.Shutdown(drain)
 	if errors.Is(err, context.DeadlineExceeded) {
-		_ = server.Close()
-		err = fmt.Errorf("cut what was still being answered after %v", drainTimeout)
+		s.logger.Warn("cut what was still being answered", "after", drainTimeout)
+		err = server.Close()
 	}
 	<-failed
 	return err

@@ -2,9 +2,11 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
 	"os"
 	"os/exec"
@@ -20,9 +22,9 @@ import (
 )
 
 // The test binary is also the program: a script's `exec freshet …` starts it
-// again under that name.
+// again under that name, and `crashing` starts it as one that kills itself.
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"freshet": main})
+	testscript.Main(m, map[string]func(){"freshet": main, "freshet-crashing": crashing})
 }
 
 // How long a server may take to answer, and to end.
@@ -38,25 +40,62 @@ const (
 //	server NAME [FLAG…]       start `freshet serve` on the data directory NAME, wait until it is
 //	                          ready, and set FRESHET_URL; its output goes to NAME.out and NAME.err
 //	crash NAME                kill -9
+//	crashing NAME STEP        like server, but it kills itself with -9 when a load comes to STEP
+//	died NAME                 wait until that has happened
 //	[!] stop NAME [SIGNAL]    SIGTERM, or another, and wait; it must exit with 0 (with ! it must not)
 //	http METHOD PATH [FILE] [HEADER…]
 //	                          print the status and the body of an answer; FILE is - for no body
 //	until PATTERN COMMAND…    run a program, or http, until its output matches
 //	extract VAR PATTERN FILE  set VAR to what the first group of PATTERN matches in FILE
 //	exits CODE COMMAND…       run a program that must exit with CODE
-func TestScripts(t *testing.T) {
-	testscript.Run(t, testscript.Params{
-		Dir:                 "testdata",
+func TestScripts(t *testing.T) { testscript.Run(t, params("testdata", nil)) }
+
+// TestCrashInLoad runs testdata/crash/*.txt once for each step of a load, whose
+// name is in STEP.
+func TestCrashInLoad(t *testing.T) {
+	for _, step := range []string{"freeze", "begin", "points", "windows_1m", "windows_1h", "series", "positions", "commit", "committed"} {
+		t.Run(step, func(t *testing.T) {
+			testscript.Run(t, params("testdata/crash", map[string]string{"STEP": step}))
+		})
+	}
+}
+
+// crashing is `freshet serve --auth off` on the data directory os.Args[2] that
+// kills itself when a load comes to the step os.Args[1].
+func crashing() {
+	s, err := openServer(context.Background(), serverOptions{
+		Data: os.Args[2], Listen: "127.0.0.1:0", AuthOff: true, Shards: 3, LoadEvery: time.Hour,
+		Logger: slog.New(slog.NewTextHandler(os.Stderr, nil)),
+		Step: func(name string) {
+			if name == os.Args[1] {
+				_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
+				select {} // the signal is under way
+			}
+		},
+	})
+	if err == nil {
+		err = s.run(context.Background())
+	}
+	fmt.Fprintln(os.Stderr, err)
+	os.Exit(1)
+}
+
+// params says how the scripts in dir run, with more variables set.
+func params(dir string, variables map[string]string) testscript.Params {
+	return testscript.Params{
+		Dir:                 dir,
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"server":  cmdServer,
-			"crash":   cmdCrash,
-			"stop":    cmdStop,
-			"http":    cmdHTTP,
-			"until":   cmdUntil,
-			"extract": cmdExtract,
-			"exits":   cmdExits,
+			"server":   cmdServer,
+			"crash":    cmdCrash,
+			"crashing": cmdCrashing,
+			"died":     cmdDied,
+			"stop":     cmdStop,
+			"http":     cmdHTTP,
+			"until":    cmdUntil,
+			"extract":  cmdExtract,
+			"exits":    cmdExits,
 		},
 		Setup: func(env *testscript.Env) error {
 			servers := map[string]*exec.Cmd{}
@@ -67,9 +106,12 @@ func TestScripts(t *testing.T) {
 					_ = server.Wait()
 				}
 			})
+			for name, value := range variables {
+				env.Setenv(name, value)
+			}
 			return nil
 		},
-	})
+	}
 }
 
 // serversKey finds a script's running servers, by name.
@@ -98,10 +140,23 @@ func cmdServer(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) == 0 {
 		ts.Fatalf("usage: server NAME [FLAG…]")
 	}
-	name := args[0]
-	data := ts.MkAbs(name)
-	_ = os.Remove(filepath.Join(data, "freshet.addr")) // of a server that was killed
-	cmd := program(ts, append([]string{"serve", "--listen", "127.0.0.1:0", "--data", data}, args[1:]...)...)
+	start(ts, args[0], program(ts, append([]string{"serve", "--listen", "127.0.0.1:0", "--data", ts.MkAbs(args[0])}, args[1:]...)...))
+}
+
+func cmdCrashing(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: crashing NAME STEP")
+	}
+	cmd := program(ts, args[1], ts.MkAbs(args[0]))
+	cmd.Args[0] = "freshet-crashing"
+	start(ts, args[0], cmd)
+}
+
+// start starts cmd, a server on the data directory name, and waits until it is
+// ready.
+func start(ts *testscript.TestScript, name string, cmd *exec.Cmd) {
+	address := filepath.Join(ts.MkAbs(name), "freshet.addr")
+	_ = os.Remove(address) // of a server that was killed
 	for path, to := range map[string]*io.Writer{name + ".out": &cmd.Stdout, name + ".err": &cmd.Stderr} {
 		file, err := os.OpenFile(ts.MkAbs(path), os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
 		ts.Check(err)
@@ -111,15 +166,10 @@ func cmdServer(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(cmd.Start())
 	servers(ts)[name] = cmd
 	for deadline := time.Now().Add(startTimeout); ; time.Sleep(10 * time.Millisecond) {
-		if address, err := os.ReadFile(filepath.Join(data, "freshet.addr")); err == nil {
-			url := strings.TrimSpace(string(address))
-			ts.Setenv("FRESHET_URL", url)
-			answer, err := http.Get(url + "/readyz")
-			if err == nil {
-				answer.Body.Close()
-				if answer.StatusCode == http.StatusOK {
-					return
-				}
+		if url, err := os.ReadFile(address); err == nil {
+			ts.Setenv("FRESHET_URL", strings.TrimSpace(string(url)))
+			if text, err := call(ts, []string{"GET", "/readyz"}); err == nil && strings.HasPrefix(text, "200") {
+				return
 			}
 		}
 		if time.Now().After(deadline) {
@@ -146,6 +196,20 @@ func cmdCrash(ts *testscript.TestScript, neg bool, args []string) {
 	cmd := running(ts, args[0])
 	ts.Check(cmd.Process.Kill())
 	_ = cmd.Wait() // it was killed
+}
+
+func cmdDied(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: died NAME")
+	}
+	cmd := running(ts, args[0])
+	timer := time.AfterFunc(stopTimeout, func() { _ = cmd.Process.Signal(syscall.SIGQUIT) })
+	defer timer.Stop()
+	_ = cmd.Wait()
+	if status := cmd.ProcessState.Sys().(syscall.WaitStatus); !status.Signaled() || status.Signal() != syscall.SIGKILL {
+		said, _ := os.ReadFile(ts.MkAbs(args[0] + ".err"))
+		ts.Fatalf("server %s ended with %v, not by kill -9; it said:\n%s", args[0], cmd.ProcessState, said)
+	}
 }
 
 func cmdStop(ts *testscript.TestScript, neg bool, args []string) {
