@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 )
 
 // A Cursor reads the records of one file in order, in big pieces through a buffer that
@@ -33,7 +34,8 @@ type Cursor struct {
 
 // Reset goes to a frame of a file and passes over the records below an offset.
 func (c *Cursor) Reset(file io.ReaderAt, salt uint64, at Mark, from uint64) {
-	*c = Cursor{file: file, salt: salt, pos: at.Position, buf: c.buf[:0], next: at.First, from: from, need: FrameHeaderSize}
+	*c = Cursor{file: file, salt: salt, pos: at.Position, buf: c.buf[:0], next: at.First, from: from,
+		fromTime: math.MinInt64, need: FrameHeaderSize}
 }
 
 // After makes the cursor pass over the frames that arrived before a time (epoch ms).

@@ -139,19 +139,29 @@ func (w *window) search(salt uint64, bad *CorruptError) error {
 		if err != nil {
 			return err
 		}
-		i := bytes.Index(b, pattern)
-		if i < 0 {
-			at += int64(max(len(b)-len(pattern)+1, 1))
-			continue
+		n, claim := claims(b, pattern, salt, at, bad.Position)
+		if claim != nil {
+			return corrupt(bad.Position, "%s; the frame at byte %d says that %d bytes were synced", bad.Reason, claim.position, claim.synced)
 		}
-		at += int64(i)
-		if b, err = w.bytes(at, FrameHeaderSize); err != nil {
-			return err
-		}
-		if f, err := decodeFrame(b, salt, at); err == nil && f.synced > bad.Position {
-			return corrupt(bad.Position, "%s; the frame at byte %d says that %d bytes were synced", bad.Reason, at, f.synced)
-		}
-		at++
+		at += int64(n)
 	}
 	return nil
+}
+
+// claims looks in b, which stands at a position of the file, for a frame that says that
+// more than synced bytes were synced. If there is none it returns how much of b is done:
+// at least one byte, and not what may be the start of a frame.
+func claims(b, pattern []byte, salt uint64, at, synced int64) (int, *frame) {
+	for i := 0; ; i++ {
+		next := bytes.Index(b[i:], pattern)
+		if next < 0 {
+			return max(len(b)-len(pattern)+1, 1), nil
+		}
+		if i += next; len(b)-i < FrameHeaderSize {
+			return max(i, 1), nil
+		}
+		if f, err := decodeFrame(b[i:], salt, at+int64(i)); err == nil && f.synced > synced {
+			return i, &f
+		}
+	}
 }
