@@ -3,6 +3,7 @@ package stream
 import (
 	"errors"
 	"fmt"
+	iofs "io/fs"
 	"path"
 	"strconv"
 	"strings"
@@ -30,7 +31,10 @@ func (s *Shard) open() {
 		last := v.files[len(v.files)-1]
 		v.horizon.Store(uint64(v.files[0].base))
 		v.durable.Store(uint64(last.end))
-		s.queue.next, s.lastArrived = last.end, last.lastArrived
+		s.queue.next = last.end
+		for _, f := range v.files { // the tail may be empty
+			s.lastArrived = max(s.lastArrived, f.lastArrived)
+		}
 	}
 	if err == nil {
 		return
@@ -47,6 +51,9 @@ func (s *Shard) open() {
 func (s *Shard) load() error {
 	fs := s.log.options.FS
 	names, err := fs.ReadDir(s.dir)
+	if errors.Is(err, iofs.ErrNotExist) {
+		return s.damage(s.dir, -1, 0, "the folder of the shard is missing")
+	}
 	if err != nil {
 		return fmt.Errorf("list %s: %w", s.dir, err)
 	}

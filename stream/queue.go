@@ -17,8 +17,9 @@ type Entry struct {
 	Data         []byte
 }
 
-// keepBuffer is the size up to which a buffer is kept for the next group in any case.
-const keepBuffer = 1 << 20
+// A buffer above keepBuffer bytes is let go after keepGroups groups that needed less than
+// a quarter of it.
+const keepBuffer, keepGroups = 1 << 20, 64
 
 // queue is the group that callers fill while the sequencer writes the one before.
 type queue struct {
@@ -28,6 +29,7 @@ type queue struct {
 	mu    sync.Mutex
 	group *group    // nil when nothing waits
 	spare [2][]byte // buffers for the groups to come, the first in front
+	small int       // groups in a row that left most of a large buffer unused
 	next  Offset    // of the next record
 	err   error     // why nothing more is accepted
 }
@@ -153,13 +155,17 @@ func (q *queue) take() *group {
 	return g
 }
 
-// give returns the buffer of a group that is written. One that a burst made large is dropped.
+// give returns the buffer of a group that is written. One that a burst made large goes.
 func (q *queue) give(buf []byte) {
-	if cap(buf) > keepBuffer && len(buf) < cap(buf)/4 {
-		return
-	}
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	if cap(buf) > keepBuffer && len(buf) < cap(buf)/4 {
+		if q.small++; q.small > keepGroups {
+			return
+		}
+	} else {
+		q.small = 0
+	}
 	q.spare[1] = q.spare[0]
 	q.spare[0] = buf[:0]
 }
