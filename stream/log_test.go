@@ -3,6 +3,8 @@ package stream_test
 import (
 	"context"
 	"fmt"
+	"strings"
+	"sync"
 	"testing"
 
 	"freshet/stream"
@@ -105,4 +107,57 @@ func TestAppendIsReadBackAndSurvivesReopening(t *testing.T) {
 		t.Fatal(err)
 	}
 	check(s.Shards()[1])
+}
+
+// Every writer's records stay in its order, and the entries of one call together.
+func TestConcurrentWritersKeepTheirOrder(t *testing.T) {
+	const writers, calls, each = 8, 60, 3
+	o := stream.Options{Dir: t.TempDir() + "/log", SegmentBytes: 16 << 10}
+	log, stop := start(t, o)
+	shard := create(t, log, "s", 1).Shards()[0]
+	var wg sync.WaitGroup
+	for w := range writers {
+		wg.Go(func() {
+			for c := range calls {
+				entries := make([]stream.Entry, each)
+				for i := range entries {
+					entries[i] = entry("%d %d", w, c*each+i)
+				}
+				if _, err := shard.Append(context.Background(), entries); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	stop()
+	log, _ = start(t, o)
+	s, _ := log.Stream("s")
+	var next [writers]int
+	last := 0
+	for i, data := range readAll(t, s.Shards()[0], 0) {
+		var w, n int
+		if _, err := fmt.Sscan(data, &w, &n); err != nil || n != next[w] {
+			t.Fatalf("record %d: got %q, want number %d of its writer", i, data, next[w])
+		}
+		if n%each > 0 && w != last {
+			t.Fatalf("record %d: %q stands within the entries of another call", i, data)
+		}
+		next[w]++
+		last = w
+	}
+	for w, n := range next {
+		if n != calls*each {
+			t.Errorf("writer %d: got %d records, want %d", w, n, calls*each)
+		}
+	}
+}
+
+func TestRoutingDoesNotAllocate(t *testing.T) {
+	log, _ := start(t, stream.Options{Dir: t.TempDir() + "/log"})
+	s := create(t, log, "s", 4)
+	key := strings.Repeat("partition key ", 18)
+	if n := testing.AllocsPerRun(100, func() { s.ShardFor(stream.HashPartitionKey(key)) }); n > 0 {
+		t.Errorf("got %v allocations, want none", n)
+	}
 }
