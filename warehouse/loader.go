@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -41,10 +40,11 @@ type Loader struct {
 	db      *duck.DB
 	options LoaderOptions
 
-	loading sync.Mutex // held through a load
 	demands atomic.Uint64
-	last    Loaded // guarded by loading
-	served  uint64 // demands that the last load served; guarded by loading
+	loading chan struct{} // with room for one: held through a load
+	// Guarded by loading.
+	last   Loaded
+	served uint64 // demands that the last load served
 
 	// Written by load, read by anyone.
 	points, loads, failures atomic.Uint64
@@ -71,7 +71,7 @@ func (w *Warehouse) Loader(o LoaderOptions) *Loader {
 	if o.Step == nil {
 		o.Step = func(string) {}
 	}
-	return &Loader{db: w.db, options: o}
+	return &Loader{db: w.db, options: o, loading: make(chan struct{}, 1)}
 }
 
 // Run loads at every interval and whenever the source is full, until ctx ends; then it
@@ -106,8 +106,12 @@ func (l *Loader) Run(ctx context.Context) error {
 // itself leaves that open, and the next load finds out.
 func (l *Loader) Load(ctx context.Context) (Loaded, error) {
 	mine := l.demands.Add(1)
-	l.loading.Lock()
-	defer l.loading.Unlock()
+	select {
+	case l.loading <- struct{}{}:
+		defer func() { <-l.loading }()
+	case <-ctx.Done():
+		return Loaded{}, fmt.Errorf("load: %w", context.Cause(ctx))
+	}
 	if l.served >= mine {
 		return l.last, nil
 	}
