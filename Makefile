@@ -24,12 +24,12 @@ test: setup test-go test-race test-web test-browser
 
 # -vet=off: make check vets everything once.
 test-go:
-	$(GO) test -vet=off -timeout 8m ./...
+	$(GO) test -vet=off -timeout 4m ./...
 
 # Again under the race detector: what is concurrent and does not need DuckDB.
-RACE = ./stream/... ./ingest/... ./aggregate/... ./dashboard/... ./web/...
+RACE = ./stream/... ./ingest/... ./aggregate/... ./dashboard/... ./web/... ./cmd/freshet/shop
 test-race:
-	$(GO) test -vet=off -race -short -timeout 8m $(RACE)
+	$(GO) test -vet=off -race -short -timeout 4m $(RACE)
 
 test-web: web/node_modules/.installed
 	$(NPM) --prefix web run check

@@ -190,6 +190,41 @@ func TestOnlyImporters(t *testing.T) {
 	}
 }
 
+// proofNamed matches a test or a script that ARCHITECTURE.md names.
+var proofNamed = regexp.MustCompile("`([a-z/]+)\\.(Test[A-Za-z0-9]+)`|`(cmd/freshet/testdata/[a-z/]+\\.txt)`")
+
+// TestProofsExist looks that every test behind an invariant is there.
+func TestProofsExist(t *testing.T) {
+	text, err := os.ReadFile("ARCHITECTURE.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	proofs := proofNamed.FindAllStringSubmatch(string(text), -1)
+	if len(proofs) < 7 {
+		t.Fatalf("ARCHITECTURE.md names %d proofs, fewer than there are invariants", len(proofs))
+	}
+	tests := map[string]string{} // what the test files of a package say
+	for _, f := range readSources(t) {
+		if f.test {
+			content, err := os.ReadFile(f.path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			tests[f.pkg] += string(content)
+		}
+	}
+	for _, p := range proofs {
+		pkg, name, script := p[1], p[2], p[3]
+		if script != "" {
+			if _, err := os.Stat(script); err != nil {
+				t.Errorf("ARCHITECTURE.md names a script: %v", err)
+			}
+		} else if !strings.Contains(tests[pkg], "func "+name+"(") {
+			t.Errorf("ARCHITECTURE.md names %s in %s, which does not exist", name, pkg)
+		}
+	}
+}
+
 // TestPackageComments wants one file of every package to say what it is.
 func TestPackageComments(t *testing.T) {
 	commented := map[string]bool{}
