@@ -7,8 +7,6 @@
 GO      ?= go
 NPM     ?= npm
 TOOL     = $(GO) tool -modfile=.ci/tools.mod
-# Generated files, committed; .ci/run fails if generating changes them.
-PAGES    = web/assets/dist web/pages
 
 export CGO_ENABLED = 1
 
