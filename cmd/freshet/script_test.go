@@ -64,7 +64,7 @@ func TestCrashInLoad(t *testing.T) {
 // kills itself when a load comes to the step os.Args[1].
 func crashing() {
 	s, err := openServer(context.Background(), serverOptions{
-		Data: os.Args[2], Listen: "127.0.0.1:0", AuthOff: true, Shards: 3, LoadEvery: time.Hour,
+		Data: os.Args[2], Listen: "127.0.0.1:0", AuthOff: true, Shards: 3, Window: time.Second, LoadEvery: time.Hour,
 		Logger: slog.New(slog.NewTextHandler(os.Stderr, nil)),
 		Step: func(name string) {
 			if name == os.Args[1] {

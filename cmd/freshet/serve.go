@@ -19,6 +19,7 @@ type serveCmd struct {
 // serverFlags are the flags that serve and demo share.
 type serverFlags struct {
 	Shards    int           `help:"Shards of the stream, when it is made; 0 for one a core." env:"FRESHET_SHARDS" default:"0"`
+	Window    time.Duration `help:"The finest step of queries: a whole number of seconds that a minute is made of." env:"FRESHET_WINDOW" default:"1s"`
 	LoadEvery time.Duration `help:"How often what is pending is loaded into the warehouse." env:"FRESHET_LOAD_EVERY" default:"1h"`
 	Verbose   bool          `help:"Log more." env:"FRESHET_VERBOSE"`
 }
@@ -28,6 +29,9 @@ const maxShards = 256
 func (f *serverFlags) check() error {
 	if f.Shards < 0 || f.Shards > maxShards {
 		return usagef("--shards %d is not between 0 and %d", f.Shards, maxShards)
+	}
+	if f.Window < time.Second || f.Window%time.Second != 0 || time.Minute%f.Window != 0 {
+		return usagef("--window %v is not a whole number of seconds that a minute is made of, like 1s, 5s or 30s", f.Window)
 	}
 	if f.LoadEvery < time.Second {
 		return usagef("--load-every %v is less than 1s", f.LoadEvery)
@@ -62,7 +66,7 @@ func (c *serveCmd) Run(in *invocation) error {
 	}
 	s, err := openServer(in.ctx, serverOptions{
 		Data: c.Data, Listen: c.Listen, AuthOff: c.Auth == "off",
-		Shards: c.shards(), LoadEvery: c.LoadEvery, Logger: c.logger(in),
+		Shards: c.shards(), Window: c.Window, LoadEvery: c.LoadEvery, Logger: c.logger(in),
 	})
 	if err != nil {
 		return err

@@ -28,6 +28,7 @@ type serverOptions struct {
 	Listen    string
 	AuthOff   bool
 	Shards    int // of the stream, if it has to be made
+	Window    time.Duration
 	LoadEvery time.Duration
 	Logger    *slog.Logger
 	Step      func(string) // of a load; see warehouse.LoaderOptions
@@ -128,7 +129,7 @@ func (s *server) openPath(ctx context.Context, o serverOptions) (err error) {
 	if err != nil {
 		return err
 	}
-	if s.engine, err = aggregate.New(aggregate.Options{Stream: s.stream, History: s.store, Restored: restored, Logger: o.Logger}); err != nil {
+	if s.engine, err = aggregate.New(aggregate.Options{Stream: s.stream, History: s.store, Restored: restored, Window: o.Window, Logger: o.Logger}); err != nil {
 		return err
 	}
 	s.loader = s.store.Loader(warehouse.LoaderOptions{Source: s.engine, Every: o.LoadEvery, Logger: o.Logger, Step: o.Step})
