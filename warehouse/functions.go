@@ -2,29 +2,43 @@ package warehouse
 
 import (
 	"context"
+	"sync"
 
 	"freshet/aggregate"
 	"freshet/warehouse/duck"
 )
 
-// A pending is what the table functions of one query or load read. It travels in the
-// context of the query.
+// A pending is what is not loaded: the tail of a query, or the generation of a load.
 type pending interface {
 	Points(ctx context.Context, yield func(*aggregate.Points) error) error
 	NewSeries(known aggregate.SeriesID) []aggregate.Series
 }
 
-type pendingKey struct{}
-
-// withPending returns a context whose queries see p as what is not loaded. It must end
-// when the query does, which frees what the functions hold.
-func withPending(ctx context.Context, p pending) context.Context {
-	return context.WithValue(ctx, pendingKey{}, p)
+// A reading is what the table functions of one query or load read. It travels in the
+// context of the query.
+type reading struct {
+	pending
+	known aggregate.SeriesID // the database has the series up to this one
+	scans sync.WaitGroup     // goroutines that read points or rows for a scan
 }
 
-func pendingOf(ctx context.Context) pending {
-	p, _ := ctx.Value(pendingKey{}).(pending)
-	return p
+type readingKey struct{}
+
+// withPending returns a context whose queries see p as what is not loaded, and a
+// function that ends what the table functions started and waits for it.
+func withPending(ctx context.Context, p pending, known aggregate.SeriesID) (context.Context, func()) {
+	r := &reading{pending: p, known: known}
+	ctx, cancel := context.WithCancel(context.WithValue(ctx, readingKey{}, r))
+	return ctx, func() {
+		cancel()
+		r.scans.Wait()
+	}
+}
+
+// readingOf returns what a query reads, nil for one outside of withPending.
+func readingOf(ctx context.Context) *reading {
+	r, _ := ctx.Value(readingKey{}).(*reading)
+	return r
 }
 
 // functions returns the table functions that views and loads use.
@@ -38,11 +52,11 @@ func functions() []duck.Function {
 				{Name: "generation", Type: duck.UBigInt},
 			},
 			Open: func(ctx context.Context) (duck.Source, error) {
-				p := pendingOf(ctx)
-				if p == nil {
+				r := readingOf(ctx)
+				if r == nil {
 					return nil, nil
 				}
-				return newPointSource(ctx, p), nil
+				return newPointSource(ctx, r), nil
 			},
 		},
 		{
@@ -51,11 +65,11 @@ func functions() []duck.Function {
 				{Name: "id", Type: duck.UInteger}, {Name: "metric", Type: duck.Varchar}, {Name: "type", Type: duck.UTinyInt}, {Name: "labels"},
 			},
 			Open: func(ctx context.Context) (duck.Source, error) {
-				p := pendingOf(ctx)
-				if p == nil {
+				r := readingOf(ctx)
+				if r == nil {
 					return nil, nil
 				}
-				return &seriesSource{rest: p.NewSeries(0)}, nil
+				return &seriesSource{rest: r.NewSeries(r.known)}, nil
 			},
 		},
 		rowsFunction("frozen_minutes", 60_000),
@@ -75,11 +89,15 @@ func rowsFunction(name string, resolution int64) duck.Function {
 		duck.Field{Name: "first_ts", Type: duck.Timestamp}, duck.Field{Name: "last_ts", Type: duck.Timestamp},
 		duck.Field{Name: "resets", Type: duck.Double}, duck.Field{Name: "sketch", Type: duck.Blob}, duck.Field{Name: "members", Type: duck.Blob})
 	f.Open = func(ctx context.Context) (duck.Source, error) {
-		frozen, ok := pendingOf(ctx).(aggregate.Frozen)
+		r := readingOf(ctx)
+		if r == nil {
+			return nil, nil
+		}
+		frozen, ok := r.pending.(aggregate.Frozen)
 		if !ok {
 			return nil, nil
 		}
-		return newRowSource(ctx, frozen, resolution), nil
+		return newRowSource(ctx, r, frozen, resolution), nil
 	}
 	return f
 }

@@ -121,6 +121,9 @@ func readSQL(w http.ResponseWriter, r *http.Request) (string, []any, error) {
 	if err := d.Decode(&in); err != nil {
 		return "", nil, &SQLError{400, "the body is not a JSON object with sql and params: " + err.Error()}
 	}
+	if d.More() {
+		return "", nil, &SQLError{400, "the body holds more than one JSON object"}
+	}
 	for i, p := range in.Params {
 		if in.Params[i], err = parameter(p); err != nil {
 			return "", nil, &SQLError{400, fmt.Sprintf("params[%d]: %v", i, err)}

@@ -62,7 +62,12 @@ type line struct {
 // newLine starts the stages behind the log on a database file, as after a start of the program.
 func newLine(t testing.TB, s *stream.Stream, path string, o warehouse.LoaderOptions) *line {
 	t.Helper()
-	store := open(t, warehouse.Options{Path: path, Threads: 2})
+	return newLineOn(t, s, open(t, warehouse.Options{Path: path, Threads: 2}), o)
+}
+
+// newLineOn is newLine on a database that is open.
+func newLineOn(t testing.TB, s *stream.Stream, store *warehouse.Warehouse, o warehouse.LoaderOptions) *line {
+	t.Helper()
 	restored, err := store.Restore(t.Context())
 	if err != nil {
 		t.Fatal(err)
@@ -184,4 +189,22 @@ func (s *steps) step(name string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.names = append(s.names, name)
+}
+
+// execOn runs SQL on a database file that nobody has open.
+func execOn(t testing.TB, path, sql string) {
+	t.Helper()
+	db, err := duck.Open(t.Context(), duck.Options{Path: path})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	c, err := db.Conn(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	if err := c.Exec(t.Context(), sql); err != nil {
+		t.Fatal(err)
+	}
 }

@@ -37,7 +37,7 @@ type LoaderOptions struct {
 
 // A Loader writes generations into the warehouse, one at a time.
 type Loader struct {
-	db      *duck.DB
+	store   *Warehouse
 	options LoaderOptions
 
 	demands atomic.Uint64
@@ -71,7 +71,7 @@ func (w *Warehouse) Loader(o LoaderOptions) *Loader {
 	if o.Step == nil {
 		o.Step = func(string) {}
 	}
-	return &Loader{db: w.db, options: o, loading: make(chan struct{}, 1)}
+	return &Loader{store: w, options: o, loading: make(chan struct{}, 1)}
 }
 
 // Run loads at every interval and whenever the source is full, until ctx ends; then it
@@ -127,7 +127,7 @@ func (l *Loader) Load(ctx context.Context) (Loaded, error) {
 
 func (l *Loader) load(ctx context.Context) (Loaded, error) {
 	began := time.Now()
-	c, err := l.db.Conn(ctx)
+	c, err := l.store.db.Conn(ctx)
 	if err != nil {
 		return Loaded{}, err
 	}
@@ -155,6 +155,9 @@ func (l *Loader) load(ctx context.Context) (Loaded, error) {
 	if err != nil {
 		return Loaded{}, fmt.Errorf("generation %d: %w", f.Generation(), err)
 	}
+	if added := f.NewSeries(l.store.knownSeries()); len(added) > 0 {
+		l.store.series.Store(uint32(added[len(added)-1].ID))
+	}
 	l.options.Source.Loaded(f.Generation())
 	l.options.Step("committed")
 	done := Loaded{Generation: f.Generation(), Points: points, Seconds: time.Since(began).Seconds()}
@@ -166,18 +169,17 @@ func (l *Loader) load(ctx context.Context) (Loaded, error) {
 
 // write writes the generation in one transaction and returns how many points it has.
 func (l *Loader) write(ctx context.Context, c *duck.Conn, f aggregate.Frozen, began time.Time) (points uint64, err error) {
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel() // ends the goroutines of the table functions
 	l.options.Step("begin")
 	if err := c.Exec(ctx, "BEGIN TRANSACTION"); err != nil {
 		return 0, err
 	}
 	defer func() {
 		if err != nil {
-			err = errors.Join(err, c.Exec(context.WithoutCancel(ctx), "ROLLBACK"))
+			c.Rollback()
 		}
 	}()
-	reading := withPending(ctx, f)
+	reading, done := withPending(ctx, f, l.store.knownSeries())
+	defer done()
 	for _, step := range []struct{ name, sql string }{
 		{"points", "INSERT INTO point_rows SELECT series, ts, value, member, shard, seq, generation FROM pending_points()"},
 		{"windows_1m", fmt.Sprintf("INSERT INTO minute_rows SELECT *, %d FROM frozen_minutes()", f.Generation())},
@@ -201,7 +203,7 @@ func (l *Loader) write(ctx context.Context, c *duck.Conn, f aggregate.Frozen, be
 			return 0, fmt.Errorf("positions: %w", err)
 		}
 	}
-	if err := c.Exec(ctx, "INSERT INTO load_rows VALUES (?, ?, now(), ?)", uint64(f.Generation()), began, points); err != nil {
+	if err := c.Exec(ctx, "INSERT INTO load_rows VALUES (?, ?, ?, ?)", uint64(f.Generation()), began, time.Now(), points); err != nil {
 		return 0, fmt.Errorf("positions: %w", err)
 	}
 	l.options.Step("commit")

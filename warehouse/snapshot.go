@@ -42,7 +42,7 @@ func (s *snapshot) Generation() aggregate.Generation { return s.generation }
 
 // Close ends the transaction.
 func (s *snapshot) Close() error {
-	_ = s.conn.Exec(context.Background(), "ROLLBACK") // nothing was written, and it may not have begun
+	s.conn.Rollback()
 	return s.conn.Close()
 }
 

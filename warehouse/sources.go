@@ -12,12 +12,12 @@ import (
 // them to the scan that writes them into DuckDB's chunks.
 const batchRows = 16 << 10
 
-// produce runs f in a goroutine that ends with ctx at the latest, and returns what it
-// sends. The error is f's, and may be read once the channel is closed.
-func produce[B any](ctx context.Context, f func(send func(B) error) error) (<-chan B, *error) {
+// produce runs f in a goroutine of r that ends with ctx at the latest, and returns what
+// it sends. The error is f's, and may be read once the channel is closed.
+func produce[B any](ctx context.Context, r *reading, f func(send func(B) error) error) (<-chan B, *error) {
 	out := make(chan B, 2)
 	failed := new(error)
-	go func() {
+	r.scans.Go(func() {
 		defer close(out)
 		*failed = f(func(b B) error {
 			select {
@@ -27,7 +27,7 @@ func produce[B any](ctx context.Context, f func(send func(B) error) error) (<-ch
 				return ctx.Err()
 			}
 		})
-	}()
+	})
 	return out, failed
 }
 
@@ -39,9 +39,9 @@ type pointSource struct {
 	next    int // row of now
 }
 
-func newPointSource(ctx context.Context, p pending) *pointSource {
+func newPointSource(ctx context.Context, r *reading) *pointSource {
 	s := &pointSource{}
-	s.batches, s.failed = produce(ctx, func(send func(*aggregate.Points) error) error {
+	s.batches, s.failed = produce(ctx, r, func(send func(*aggregate.Points) error) error {
 		b := &aggregate.Points{}
 		flush := func() error {
 			if len(b.Time) == 0 {
@@ -51,7 +51,7 @@ func newPointSource(ctx context.Context, p pending) *pointSource {
 			b = &aggregate.Points{}
 			return send(full)
 		}
-		err := p.Points(ctx, func(p *aggregate.Points) error {
+		err := r.Points(ctx, func(p *aggregate.Points) error {
 			if len(b.Time) >= batchRows || b.Shard != p.Shard || b.Generation != p.Generation {
 				if err := flush(); err != nil {
 					return err
@@ -200,9 +200,9 @@ type rowSource struct {
 	now     []windowRow
 }
 
-func newRowSource(ctx context.Context, f aggregate.Frozen, resolution int64) *rowSource {
+func newRowSource(ctx context.Context, r *reading, f aggregate.Frozen, resolution int64) *rowSource {
 	s := &rowSource{}
-	s.batches, s.failed = produce(ctx, func(send func([]windowRow) error) error {
+	s.batches, s.failed = produce(ctx, r, func(send func([]windowRow) error) error {
 		var b []windowRow
 		err := f.Rows(ctx, resolution, func(r *aggregate.Row) error {
 			st := r.State

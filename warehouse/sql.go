@@ -5,7 +5,6 @@ import (
 	"database/sql/driver"
 	"errors"
 	"fmt"
-	"strings"
 	"time"
 
 	"freshet/aggregate"
@@ -25,7 +24,7 @@ type SQLOptions struct {
 
 // A SQL runs read-only queries. Its methods may be called by anyone at any time.
 type SQL struct {
-	db      *duck.DB
+	store   *Warehouse
 	options SQLOptions
 	room    chan struct{}
 }
@@ -44,7 +43,7 @@ func (w *Warehouse) SQL(o SQLOptions) *SQL {
 	if o.Concurrent == 0 {
 		o.Concurrent = 4
 	}
-	return &SQL{db: w.db, options: o, room: make(chan struct{}, o.Concurrent)}
+	return &SQL{store: w, options: o, room: make(chan struct{}, o.Concurrent)}
 }
 
 // A SQLError is a query that was refused or could not be finished.
@@ -66,9 +65,6 @@ type Result interface {
 // Query runs one SELECT or EXPLAIN over the loaded rows and the tail, as of one moment,
 // and hands its rows to r. What is wrong with the query is a *SQLError.
 func (s *SQL) Query(ctx context.Context, query string, params []any, r Result) error {
-	if err := readsOnly(query); err != nil {
-		return err
-	}
 	ctx, cancel := context.WithTimeout(ctx, s.options.Timeout)
 	defer cancel()
 	select {
@@ -77,23 +73,21 @@ func (s *SQL) Query(ctx context.Context, query string, params []any, r Result) e
 	case <-ctx.Done():
 		return s.explain(ctx, ctx.Err())
 	}
-	c, err := s.db.Conn(ctx)
+	c, err := s.store.db.Conn(ctx)
 	if err != nil {
 		return s.explain(ctx, err)
 	}
 	defer c.Close()
-	kind, err := c.Inspect(query)
+	p, err := s.check(ctx, c, query, len(params))
 	if err != nil {
 		return s.explain(ctx, err)
 	}
-	if kind == duck.Other {
-		return errNotReading
-	}
-	return s.explain(ctx, s.run(ctx, c, query, params, r))
+	return s.explain(ctx, s.run(ctx, c, p, params, r))
 }
 
 // run runs a query that may be run.
-func (s *SQL) run(ctx context.Context, c *duck.Conn, query string, params []any, r Result) error {
+func (s *SQL) run(ctx context.Context, c *duck.Conn, p plan, params []any, r Result) error {
+	known := s.store.knownSeries() // before the snapshot, which has them all
 	if s.options.Tail != nil {
 		// The tail is pinned before the snapshot begins, so that what the snapshot lacks is kept.
 		t, err := s.options.Tail(ctx)
@@ -101,14 +95,22 @@ func (s *SQL) run(ctx context.Context, c *duck.Conn, query string, params []any,
 			return err
 		}
 		defer t.Close()
-		ctx = withPending(ctx, t)
+		var done func()
+		ctx, done = withPending(ctx, t, known)
+		defer done()
 	}
 	if err := c.Exec(ctx, "BEGIN TRANSACTION READ ONLY"); err != nil {
 		return err
 	}
-	defer c.Exec(context.WithoutCancel(ctx), "ROLLBACK") //nolint:errcheck // nothing was written
+	defer c.Rollback()
+	begin := func(columns []duck.Column) error {
+		for i, name := range p.columns {
+			columns[i].Name = name
+		}
+		return r.Begin(columns)
+	}
 	n := 0
-	return c.Rows(ctx, query, params, r.Begin, func(v []driver.Value) error {
+	return c.Rows(ctx, p.sql, params, begin, func(v []driver.Value) error {
 		if n++; n > s.options.Rows {
 			return &SQLError{413, fmt.Sprintf("the result has more than %d rows, the limit; add LIMIT or aggregate", s.options.Rows)}
 		}
@@ -124,54 +126,11 @@ func (s *SQL) explain(ctx context.Context, err error) error {
 		return err
 	case errors.Is(ctx.Err(), context.DeadlineExceeded):
 		return &SQLError{408, fmt.Sprintf("the query took longer than %v, the limit", s.options.Timeout)}
-	case errors.Is(err, duck.ErrNotOne):
-		return &SQLError{400, duck.ErrNotOne.Error()}
+	case errors.Is(err, duck.ErrUnreadable):
+		return &SQLError{400, err.Error()}
 	}
 	if words, ok := duck.Message(err); ok {
 		return &SQLError{400, words}
 	}
 	return err
-}
-
-var errNotReading = &SQLError{400, "only SELECT and EXPLAIN are allowed here: the warehouse is written by loads alone"}
-
-// readsOnly refuses a text whose statement does not begin like one that reads. DuckDB's
-// own kind of the statement is checked as well, but PRAGMA statements turn into others
-// before it can be asked.
-func readsOnly(query string) error {
-	word, rest := firstWord(query)
-	if word == "EXPLAIN" {
-		if word, rest = firstWord(rest); word == "ANALYZE" {
-			word, _ = firstWord(rest)
-		}
-	}
-	switch word {
-	case "SELECT", "WITH", "FROM", "VALUES", "TABLE", "DESCRIBE", "DESC", "SHOW", "SUMMARIZE", "(":
-		return nil
-	case "":
-		return &SQLError{400, "the query is empty"}
-	}
-	return errNotReading
-}
-
-// firstWord returns the first word of a statement in upper case, comments passed over,
-// and what follows it.
-func firstWord(s string) (word, rest string) {
-	for {
-		s = strings.TrimLeft(s, " \t\r\n\f\v")
-		switch {
-		case strings.HasPrefix(s, "--"):
-			_, s, _ = strings.Cut(s, "\n")
-		case strings.HasPrefix(s, "/*"):
-			_, s, _ = strings.Cut(s[2:], "*/")
-		case strings.HasPrefix(s, "("):
-			return "(", s[1:]
-		default:
-			n := strings.IndexFunc(s, func(r rune) bool { return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') })
-			if n < 0 {
-				n = len(s)
-			}
-			return strings.ToUpper(s[:n]), s[n:]
-		}
-	}
 }

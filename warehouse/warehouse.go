@@ -17,6 +17,7 @@ import (
 	"database/sql/driver"
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	"freshet/aggregate"
@@ -28,12 +29,17 @@ import (
 // Options configure a Warehouse.
 type Options struct {
 	Path        string // of the database file
-	MemoryBytes int64  // that DuckDB may use; 0 means 1 GiB
+	MemoryBytes int64  // that DuckDB may use; 0 means 512 MiB
 	Threads     int    // that one query may use; 0 means one a core
 }
 
 // A Warehouse is an open database. Its methods may be called by anyone at any time.
-type Warehouse struct{ db *duck.DB }
+type Warehouse struct {
+	db     *duck.DB
+	series atomic.Uint32 // every snapshot opened from now on has the series up to this one
+}
+
+func (w *Warehouse) knownSeries() aggregate.SeriesID { return aggregate.SeriesID(w.series.Load()) }
 
 // Open opens the database, makes it if it is not there, and brings its schema up to date.
 func Open(ctx context.Context, o Options) (*Warehouse, error) {
@@ -50,7 +56,24 @@ func Open(ctx context.Context, o Options) (*Warehouse, error) {
 	if err := migrate(ctx, db); err != nil {
 		return nil, errors.Join(fmt.Errorf("warehouse: %w", err), db.Close())
 	}
+	if err := w.readKnown(ctx); err != nil {
+		return nil, errors.Join(fmt.Errorf("warehouse: %w", err), db.Close())
+	}
 	return w, nil
+}
+
+func (w *Warehouse) readKnown(ctx context.Context) error {
+	c, err := w.db.Conn(ctx)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	var last uint32
+	if err := c.Value(ctx, "SELECT coalesce(max(id), 0) FROM series_rows", nil, &last); err != nil {
+		return err
+	}
+	w.series.Store(last)
+	return nil
 }
 
 // Close closes the database. Nobody may use it any more.

@@ -16,6 +16,7 @@ import (
 	"io"
 	"net/url"
 	"strconv"
+	"strings"
 
 	duckdb "github.com/duckdb/duckdb-go/v2"
 )
@@ -23,7 +24,7 @@ import (
 // Options configure a database.
 type Options struct {
 	Path        string // of the file, made if it is not there
-	MemoryBytes int64  // that queries and loads together may use; 0 means 1 GiB
+	MemoryBytes int64  // that queries and loads together may use; 0 means 512 MiB
 	Threads     int    // 0 means one a core
 }
 
@@ -41,9 +42,13 @@ func Open(ctx context.Context, o Options) (*DB, error) {
 	q.Set("autoinstall_known_extensions", "false")
 	q.Set("autoload_known_extensions", "false")
 	if o.MemoryBytes == 0 {
-		o.MemoryBytes = 1 << 30
+		o.MemoryBytes = 512 << 20
 	}
 	q.Set("memory_limit", strconv.FormatInt(o.MemoryBytes>>20, 10)+"MiB")
+	// What a load or a query needed goes back to the system when it is over.
+	q.Set("allocator_flush_threshold", "8MiB")
+	q.Set("allocator_bulk_deallocation_flush_threshold", "16MiB")
+	q.Set("max_temp_directory_size", "4GiB") // what sorts and joins spill beside the file
 	if o.Threads > 0 {
 		q.Set("threads", strconv.Itoa(o.Threads))
 	}
@@ -82,6 +87,13 @@ func (c *Conn) Close() error { return c.conn.Close() }
 func (c *Conn) Exec(ctx context.Context, query string, args ...any) error {
 	_, err := c.conn.ExecContext(ctx, query, args...)
 	return err
+}
+
+// Rollback ends a transaction. A connection that cannot is not used again.
+func (c *Conn) Rollback() {
+	if err := c.Exec(context.Background(), "ROLLBACK"); err != nil {
+		_ = c.conn.Raw(func(any) error { return driver.ErrBadConn })
+	}
 }
 
 // ExecCount runs a statement and returns how many rows it changed.
@@ -149,6 +161,8 @@ func each(ctx context.Context, rows driver.Rows, begin func([]Column) error, yie
 		switch err := rows.Next(row); {
 		case errors.Is(err, io.EOF):
 			return nil
+		case err != nil && strings.Contains(err.Error(), "unsupported data type"):
+			return ErrUnreadable
 		case err != nil:
 			return err
 		}
@@ -158,25 +172,35 @@ func each(ctx context.Context, rows driver.Rows, begin func([]Column) error, yie
 	}
 }
 
-// A Statement says what kind of statement SQL text holds.
-type Statement int
+// A Kind says what a SQL statement does.
+type Kind int
 
 // The kinds that matter.
 const (
-	Select Statement = iota
+	Select Kind = iota
 	Explain
 	Other
 )
 
+// A Statement is what is known of a SQL text before it is run.
+type Statement struct {
+	Kind    Kind
+	Params  int
+	Columns []string // names of the result's columns
+}
+
 // ErrNotOne says that a text holds several statements, or none.
 var ErrNotOne = errors.New("the text must hold exactly one SQL statement")
 
-// Inspect prepares the text without running any of it and returns its kind.
-func (c *Conn) Inspect(query string) (kind Statement, err error) {
+// ErrUnreadable says that a result has a column of a type that the driver cannot read.
+var ErrUnreadable = errors.New("the result has a type that cannot be read; cast it to VARCHAR")
+
+// Inspect prepares the text without running any of it.
+func (c *Conn) Inspect(query string) (s Statement, err error) {
 	err = c.conn.Raw(func(dc any) error {
 		// Without a context the driver prepares a single statement and refuses several.
 		// With one it would run all but the last.
-		prepared, err := dc.(*duckdb.Conn).Prepare(query)
+		p, err := dc.(*duckdb.Conn).Prepare(query)
 		if err != nil {
 			var known *duckdb.Error
 			if errors.As(err, &known) {
@@ -184,21 +208,30 @@ func (c *Conn) Inspect(query string) (kind Statement, err error) {
 			}
 			return ErrNotOne
 		}
+		prepared := p.(*duckdb.Stmt)
 		defer prepared.Close()
-		t, err := prepared.(*duckdb.Stmt).StatementType()
-		switch {
-		case err != nil:
+		t, err := prepared.StatementType()
+		if err != nil {
 			return err
-		case t == duckdb.STATEMENT_TYPE_SELECT:
-			kind = Select
-		case t == duckdb.STATEMENT_TYPE_EXPLAIN:
-			kind = Explain
-		default:
-			kind = Other
 		}
-		return nil
+		switch t {
+		case duckdb.STATEMENT_TYPE_SELECT:
+			s.Kind = Select
+		case duckdb.STATEMENT_TYPE_EXPLAIN:
+			s.Kind = Explain
+		default:
+			s.Kind = Other
+		}
+		s.Params = prepared.NumInput()
+		n, err := prepared.ColumnCount()
+		for i := 0; i < n && err == nil; i++ {
+			var name string
+			name, err = prepared.ColumnName(i)
+			s.Columns = append(s.Columns, name)
+		}
+		return err
 	})
-	return kind, err
+	return s, err
 }
 
 // Message returns DuckDB's own words for an error of a query, and false if it is none.
