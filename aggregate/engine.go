@@ -3,6 +3,7 @@ package aggregate
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"slices"
 	"sync"
@@ -81,6 +82,7 @@ type Engine struct {
 	frozen  *frozen    // frozen and not loaded, or nil
 	pins    map[Generation]int
 	extents map[string]Extent // of loaded and frozen points, by metric
+	ends    []end             // of the last generations frozen, by rising number
 
 	// Written under mu, read by anyone.
 	freeable atomic.Uint64 // generations up to here may be freed
@@ -111,9 +113,29 @@ func New(o Options) (*Engine, error) {
 	for _, log := range o.Stream.Shards() {
 		from := max(o.Restored.Positions[log.ID()], log.Horizon())
 		log.Hold("warehouse", from)
-		e.shards = append(e.shards, newShard(e, log, from, e.open))
+		arrived, err := arrivalBefore(log, from)
+		if err != nil {
+			e.cache.Close()
+			return nil, err
+		}
+		e.shards = append(e.shards, newShard(e, log, place{from, arrived}, e.open))
 	}
 	return e, nil
+}
+
+// arrivalBefore returns when the last record before an offset arrived, epoch ms: a part
+// of its sequence number. It is 0 if there is none or retention has dropped it.
+func arrivalBefore(log *stream.Shard, from stream.Offset) (int64, error) {
+	if from <= log.Horizon() || from > log.Durable() {
+		return 0, nil
+	}
+	r := log.Reader(from - 1)
+	defer r.Close()
+	records, err := r.Next(context.Background(), 1)
+	if err != nil {
+		return 0, fmt.Errorf("shard %s: %w", log.ID(), err)
+	}
+	return records[0].Arrived, nil
 }
 
 // Run folds until ctx ends. A shard whose log is damaged stops folding and is
@@ -187,12 +209,50 @@ func (e *Engine) Freeze(ctx context.Context) (Frozen, error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.open, e.frozen = next, f
+	if len(e.ends) == maxEnds {
+		e.ends = append(e.ends[:0:0], e.ends[1:]...)
+	}
+	last := end{number: f.number}
+	for _, v := range f.views {
+		g := v.generation(f.number)
+		last.shards = append(last.shards, place{g.to, g.arrived})
+	}
+	e.ends = append(e.ends, last)
 	f.before = make(map[string]Extent)
 	for name, x := range f.extents() {
 		f.before[name] = e.extents[name]
 		e.extents[name] = e.extents[name].union(x)
 	}
 	return f, nil
+}
+
+// An end is where a generation ends in every shard.
+type end struct {
+	number Generation
+	shards []place
+}
+
+// A place is a position in a shard.
+type place struct {
+	next    stream.Offset // of the first record behind it
+	arrived int64         // of record next-1, epoch ms
+}
+
+// maxEnds is how many ends are remembered. A warehouse snapshot opened by a query is of
+// a generation frozen while the query ran, or of the one loaded before.
+const maxEnds = 64
+
+// endOf returns where a generation ends in a shard, and false for generations that were
+// frozen before the start.
+func (e *Engine) endOf(g Generation, shard int) (place, bool) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for _, x := range e.ends {
+		if x.number == g {
+			return x.shards[shard], true
+		}
+	}
+	return place{}, false
 }
 
 // pending reports whether the open generation holds any record.

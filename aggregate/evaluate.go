@@ -46,7 +46,7 @@ func (p *Plan) Steps(now int64) (from, to int64) {
 
 // Evaluate answers the query for the steps from ≤ start < to, both multiples of the step.
 func (p *Plan) Evaluate(ctx context.Context, v *View, from, to int64) (*Answer, error) {
-	a := &Answer{StepMS: p.StepMS, Watermark: v.Watermark(), Covers: v.Covers(), Series: []Values{}}
+	a := &Answer{StepMS: p.StepMS, Watermark: v.Watermark(), Covers: v.covers(v.pin.loaded), Series: []Values{}}
 	s := span{from: from, step: p.StepMS, steps: int((to - from) / p.StepMS)}
 	a.Times = make([]int64, s.steps)
 	for i := range a.Times {
@@ -63,16 +63,18 @@ func (p *Plan) Evaluate(ctx context.Context, v *View, from, to int64) (*Answer, 
 		return nil, refuse("%d series in %d steps make %d values; the limit is %d: narrow by or where, or take a longer step",
 			len(p.groups), s.steps, n, maxCells)
 	}
-	acc, err := p.accumulate(ctx, v, s)
+	acc, loaded, err := p.accumulate(ctx, v, s)
 	if err != nil {
 		return nil, err
 	}
+	a.Covers = v.covers(loaded)
 	a.Series = p.series(acc, s)
 	return a, nil
 }
 
-// accumulate adds up all cells of the span.
-func (p *Plan) accumulate(ctx context.Context, v *View, s span) (accumulator, error) {
+// accumulate adds up all cells of the span, those of the generations up to the one
+// returned from the warehouse.
+func (p *Plan) accumulate(ctx context.Context, v *View, s span) (accumulator, Generation, error) {
 	c := cells{span: s, groupOf: p.groupOf}
 	reach := s.from
 	climbing := p.typ == point.Cumulative && (p.kind == aggRate || p.kind == aggIncrease)
@@ -83,7 +85,7 @@ func (p *Plan) accumulate(ctx context.Context, v *View, s span) (accumulator, er
 	length := hot.Span(resolution)
 	blocks, loaded, err := v.blocks(ctx, p.metric, resolution, window.Floor(reach, length), window.Floor(s.to()-1, length))
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
 	each := func(add func(*window.View)) error {
 		for _, b := range blocks {
@@ -97,7 +99,7 @@ func (p *Plan) accumulate(ctx context.Context, v *View, s span) (accumulator, er
 	if climbing {
 		var views []*window.View
 		err := each(func(w *window.View) { views = append(views, w) })
-		return climbs(c, p.kind, len(p.groups), views), err
+		return climbs(c, p.kind, len(p.groups), views), loaded, err
 	}
 	var acc accumulator
 	switch p.kind {
@@ -111,7 +113,7 @@ func (p *Plan) accumulate(ctx context.Context, v *View, s span) (accumulator, er
 			acc.(*scalars).per = float64(s.step) / 1000
 		}
 	}
-	return acc, each(acc.add)
+	return acc, loaded, each(acc.add)
 }
 
 // scalarKind returns what is added up: the increase of a counter is its sum, that of a

@@ -63,6 +63,7 @@ type freeze struct {
 type generation struct {
 	number   Generation
 	from, to stream.Offset
+	arrived  int64          // of record to-1, epoch ms
 	folds    []*window.Fold // by metric id; nil where the metric has no points
 	touched  []int          // metric ids with points since the last view
 	inTouch  []bool         // by metric id: is in touched
@@ -86,6 +87,7 @@ type shardView struct {
 type genView struct {
 	number   Generation
 	from, to stream.Offset
+	arrived  int64          // of record to-1, epoch ms
 	metrics  []*window.View // by metric id; nil where the metric has no points
 }
 
@@ -107,18 +109,18 @@ type batch struct {
 	arrived int64
 }
 
-func newShard(e *Engine, log *stream.Shard, from stream.Offset, open Generation) *shard {
+func newShard(e *Engine, log *stream.Shard, at place, open Generation) *shard {
 	s := &shard{
-		engine: e, log: log, next: from,
+		engine: e, log: log, next: at.next, arrived: at.arrived,
 		batches: make(chan *batch, 2), free: make(chan *batch, 3),
 		asks: make(chan ask), freezes: make(chan freeze),
 		known: map[uint64]*entry{},
-		gens:  []*generation{{number: open, from: from, to: from}},
+		gens:  []*generation{{number: open, from: at.next, to: at.next, arrived: at.arrived}},
 	}
 	for range cap(s.free) {
 		s.free <- &batch{}
 	}
-	s.folded.Store(uint64(from))
+	s.folded.Store(uint64(at.next))
 	s.publish()
 	return s
 }
@@ -174,7 +176,7 @@ func (b *batch) decode(records []stream.Record, bad func(stream.Record, error)) 
 
 // fold runs the folder until ctx ends.
 func (s *shard) fold(ctx context.Context) error {
-	// Keeps the size of the generation known when nobody looks.
+	// Keeps the size of the generation known, and frees loaded ones, when nobody looks.
 	account := time.NewTicker(500 * time.Millisecond)
 	defer account.Stop()
 	for {
@@ -189,7 +191,7 @@ func (s *shard) fold(ctx context.Context) error {
 		case f := <-s.freezes:
 			f.reply <- s.freeze(f.number)
 		case <-account.C:
-			if s.dirty {
+			if s.dirty || len(s.gens) > 1 && s.gens[0].number <= s.engine.freed() {
 				s.publish()
 			}
 			s.engine.checkSize()
@@ -229,7 +231,8 @@ func (s *shard) add(b *batch) {
 	}
 	s.points.Add(uint64(count))
 	s.bad.Add(uint64(b.bad))
-	s.next, s.arrived, g.to = b.next, b.arrived, b.next
+	s.next, s.arrived = b.next, b.arrived
+	g.to, g.arrived = b.next, b.arrived
 	s.folded.Store(uint64(s.next))
 	s.dirty = true
 }
@@ -295,7 +298,7 @@ func (s *shard) publish() {
 	v.gens = make([]genView, len(s.gens))
 	var bytes int64
 	for i, g := range s.gens {
-		v.gens[i] = genView{number: g.number, from: g.from, to: g.to, metrics: g.publish()}
+		v.gens[i] = genView{number: g.number, from: g.from, to: g.to, arrived: g.arrived, metrics: g.publish()}
 		bytes += g.bytes
 	}
 	s.bytes.Store(bytes)
@@ -325,6 +328,9 @@ func (g *generation) publish() []*window.View {
 // freeze ends the open generation, begins the one numbered and returns the view.
 func (s *shard) freeze(number Generation) *shardView {
 	g := s.gens[len(s.gens)-1]
+	if g.number == number {
+		return s.view.Load() // an earlier freeze was cut short after this shard
+	}
 	for id, f := range g.folds {
 		if f != nil {
 			f.Seal()
@@ -334,7 +340,7 @@ func (s *shard) freeze(number Generation) *shardView {
 			}
 		}
 	}
-	s.gens = append(s.gens, &generation{number: number, from: s.next, to: s.next})
+	s.gens = append(s.gens, &generation{number: number, from: s.next, to: s.next, arrived: s.arrived})
 	s.publish()
 	return s.view.Load()
 }

@@ -69,14 +69,20 @@ func (v *View) Close() {
 // Now returns when the view was taken, in epoch milliseconds.
 func (v *View) Now() int64 { return v.now }
 
-// Covers returns by shard the sequence number of the last record that the view counts.
+// covers returns by shard the sequence number of the last record that is counted when
+// the generations up to loaded come from the warehouse and the rest from the view.
 // Shards without any are left out.
-func (v *View) Covers() map[string]string {
+func (v *View) covers(loaded Generation) map[string]string {
 	out := make(map[string]string, len(v.shards))
-	for _, s := range v.shards {
-		if s.next > 0 && s.arrived > 0 {
+	for i, s := range v.shards {
+		at := place{s.next, s.arrived}
+		// A snapshot that was opened after the view may reach further than it does.
+		if end, ok := v.engine.endOf(loaded, i); ok && end.next > at.next {
+			at = end
+		}
+		if at.next > 0 && at.arrived > 0 {
 			log := s.shard.log
-			out[log.ID().String()] = log.SequenceNumber(s.next-1, s.arrived).String()
+			out[log.ID().String()] = log.SequenceNumber(at.next-1, at.arrived).String()
 		}
 	}
 	return out
