@@ -37,7 +37,6 @@ type Hub struct {
 	done    chan struct{} // closed when Run returns
 	started chan *feed    // feeds that want their first evaluation
 	viewers atomic.Int64
-	frames  atomic.Uint64
 	skips   atomic.Uint64
 
 	mu    sync.Mutex

@@ -6,7 +6,7 @@ import (
 
 // samples returns what /metrics shows.
 func (s *server) samples() []web.Sample {
-	in, engine, hub := s.ingest.Stats(), s.engine.Stats(), s.hub.Stats()
+	in, engine, loads, hub := s.ingest.Stats(), s.engine.Stats(), s.loader.Stats(), s.hub.Stats()
 	out := []web.Sample{
 		{Name: "freshet_ingest_posts_total", Help: "Posts answered.", Value: float64(in.Posts)},
 		{Name: "freshet_ingest_posts_failed_total", Help: "Posts answered with 429 or 503.", Value: float64(in.Failed)},
@@ -24,6 +24,9 @@ func (s *server) samples() []web.Sample {
 		{Name: "freshet_aggregate_cache_hits_total", Help: "Blocks of loaded windows found in the cache.", Value: float64(engine.Cache.Hits)},
 		{Name: "freshet_aggregate_cache_misses_total", Help: "Blocks of loaded windows not found in the cache.", Value: float64(engine.Cache.Misses)},
 		{Name: "freshet_warehouse_generation", Help: "The last generation loaded.", Value: float64(engine.Loaded)},
+		{Name: "freshet_warehouse_points_total", Help: "Points loaded.", Value: float64(loads.Points)},
+		{Name: "freshet_warehouse_loads_total", Help: "Generations loaded.", Value: float64(loads.Loads)},
+		{Name: "freshet_warehouse_failures_total", Help: "Loads that failed and were tried again.", Value: float64(loads.Failures)},
 		{Name: "freshet_live_viewers", Help: "Websocket connections.", Value: float64(hub.Viewers)},
 		{Name: "freshet_live_queries", Help: "Distinct queries watched.", Value: float64(hub.Feeds)},
 		{Name: "freshet_live_skips_total", Help: "Times that a viewer fell behind.", Value: float64(hub.Skips)},

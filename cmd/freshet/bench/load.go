@@ -86,7 +86,7 @@ func Warehouse(ctx context.Context, h History) (*Report, error) {
 	if err := p.folded(ctx, sent); err != nil {
 		return nil, fmt.Errorf("after the load: %w", err)
 	}
-	time.Sleep(3*time.Second)
+	time.Sleep(3 * time.Second) // what was needed for the load goes back to the system
 	after, err := p.resident()
 	if err != nil {
 		return nil, err
