@@ -31,6 +31,7 @@ var refusedFunctions = []string{"write_log", "sleep_ms", "pg_sleep", "nextval", 
 // A plan is a query that may be run.
 type plan struct {
 	sql     string
+	limited bool     // to one row more than is allowed
 	columns []string // names of the result's columns; nil keeps DuckDB's
 }
 
@@ -63,7 +64,7 @@ func (s *SQL) check(ctx context.Context, c *duck.Conn, query string, params int)
 	// part of the query. A text that does not fit into brackets is run as it is.
 	wrapped := fmt.Sprintf("SELECT * FROM (\n%s\n) LIMIT %d", strings.TrimRight(query, "; \t\r\n"), s.options.Rows+1)
 	if again, err := c.Inspect(wrapped); err == nil && again.Kind == duck.Select && again.Params == params && len(again.Columns) == len(known.Columns) {
-		p.sql = wrapped
+		p.sql, p.limited = wrapped, true
 		if params == 0 { // with parameters the names are not known before they are bound
 			p.columns = known.Columns
 		}
@@ -164,6 +165,10 @@ func walk(part any, table bool) error {
 			if table && !slices.Contains(tableFunctions, name) || slices.Contains(refusedFunctions, name) {
 				return &SQLError{400, fmt.Sprintf("function %s is not allowed here", name)}
 			}
+		}
+		// Only names of files have slashes. The folder for exports is open to DuckDB.
+		if name, ok := part["table_name"].(string); ok && strings.ContainsAny(name, `/\`) {
+			return &SQLError{400, "files cannot be read here"}
 		}
 		for key, x := range part {
 			if err := walk(x, key == "function" && part["type"] == "TABLE_FUNCTION"); err != nil {

@@ -12,6 +12,7 @@ import (
 	"math"
 	"mime"
 	"net/http"
+	"strconv"
 	"strings"
 
 	"freshet/warehouse/duck"
@@ -77,6 +78,9 @@ func (a *API) query(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	if wantsParquet(r.Header.Get("Accept")) {
+		return a.parquet(w, r, text, params)
+	}
 	var out bytes.Buffer
 	result, contentType, err := a.encoder(r.Header.Get("Accept"), &out)
 	if err != nil {
@@ -90,6 +94,34 @@ func (a *API) query(w http.ResponseWriter, r *http.Request) error {
 	}
 	w.Header().Set("Content-Type", contentType)
 	_, _ = w.Write(out.Bytes())
+	return nil
+}
+
+const parquetType = "application/vnd.apache.parquet"
+
+// wantsParquet reports whether Parquet is the first type of the Accept header.
+func wantsParquet(accept string) bool {
+	first, _, _ := strings.Cut(accept, ",")
+	kind, _, _ := mime.ParseMediaType(first)
+	return kind == parquetType
+}
+
+func (a *API) parquet(w http.ResponseWriter, r *http.Request, text string, params []any) error {
+	file, err := a.SQL.Parquet(r.Context(), text, params)
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	info, err := file.Stat()
+	if err != nil {
+		return err
+	}
+	if limit := int64(a.SQL.options.Bytes); info.Size() > limit {
+		return &SQLError{413, fmt.Sprintf("the result is larger than %d bytes, the limit; select less or aggregate", limit)}
+	}
+	w.Header().Set("Content-Type", parquetType)
+	w.Header().Set("Content-Length", strconv.FormatInt(info.Size(), 10))
+	_, _ = io.Copy(w, file)
 	return nil
 }
 
@@ -170,7 +202,7 @@ func (a *API) encoder(accept string, out *bytes.Buffer) (encoder, string, error)
 			return &csvEncoder{out: csv.NewWriter(b)}, "text/csv; charset=utf-8", nil
 		}
 	}
-	return nil, "", &SQLError{406, fmt.Sprintf("accept %q: results come as application/json, application/x-ndjson or text/csv", accept)}
+	return nil, "", &SQLError{406, fmt.Sprintf("accept %q: results come as application/json, application/x-ndjson, text/csv or "+parquetType, accept)}
 }
 
 // A bounded buffer refuses to grow past a limit.

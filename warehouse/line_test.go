@@ -52,6 +52,7 @@ func run(t testing.TB, f func(context.Context) error) {
 
 // A line is the stages from a log to SQL.
 type line struct {
+	path   string
 	stream *stream.Stream
 	store  *warehouse.Warehouse
 	engine *aggregate.Engine
@@ -62,7 +63,9 @@ type line struct {
 // newLine starts the stages behind the log on a database file, as after a start of the program.
 func newLine(t testing.TB, s *stream.Stream, path string, o warehouse.LoaderOptions) *line {
 	t.Helper()
-	return newLineOn(t, s, open(t, warehouse.Options{Path: path, Threads: 2}), o)
+	l := newLineOn(t, s, open(t, warehouse.Options{Path: path, Threads: 2}), o)
+	l.path = path
+	return l
 }
 
 // newLineOn is newLine on a database that is open.

@@ -2,9 +2,12 @@ package warehouse
 
 import (
 	"context"
+	"crypto/rand"
 	"database/sql/driver"
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"time"
 
 	"freshet/aggregate"
@@ -65,6 +68,54 @@ type Result interface {
 // Query runs one SELECT or EXPLAIN over the loaded rows and the tail, as of one moment,
 // and hands its rows to r. What is wrong with the query is a *SQLError.
 func (s *SQL) Query(ctx context.Context, query string, params []any, r Result) error {
+	return s.admit(ctx, query, len(params), func(ctx context.Context, c *duck.Conn, p plan) error {
+		begin := func(columns []duck.Column) error {
+			for i, name := range p.columns {
+				columns[i].Name = name
+			}
+			return r.Begin(columns)
+		}
+		n := 0
+		return c.Rows(ctx, p.sql, params, begin, func(v []driver.Value) error {
+			if n++; n > s.options.Rows {
+				return s.tooMany()
+			}
+			return r.Row(v)
+		})
+	})
+}
+
+// Parquet runs one SELECT as Query does and returns its rows as a Parquet file, open at
+// its start, that is gone once it is closed.
+func (s *SQL) Parquet(ctx context.Context, query string, params []any) (file *os.File, err error) {
+	name := filepath.Join(s.store.exports, rand.Text()+".parquet")
+	err = s.admit(ctx, query, len(params), func(ctx context.Context, c *duck.Conn, p plan) (err error) {
+		if !p.limited {
+			return &SQLError{400, "only the rows of a SELECT can be written as Parquet"}
+		}
+		n, err := c.ExecCount(ctx, "COPY ("+p.sql+") TO "+duck.Quote(name)+" (FORMAT parquet, COMPRESSION zstd)", params...)
+		if err == nil && n > int64(s.options.Rows) {
+			err = s.tooMany()
+		}
+		if err == nil {
+			file, err = os.Open(name)
+		}
+		return err
+	})
+	// An open file can be read without its name, and does not outlive the program.
+	if gone := os.Remove(name); gone != nil && !errors.Is(gone, os.ErrNotExist) {
+		err = errors.Join(err, gone)
+	}
+	return file, err
+}
+
+func (s *SQL) tooMany() error {
+	return &SQLError{413, fmt.Sprintf("the result has more than %d rows, the limit; add LIMIT or aggregate", s.options.Rows)}
+}
+
+// admit waits for room, checks a query and lets run run it over the loaded rows and the
+// tail. It returns what is wrong with the query as a *SQLError.
+func (s *SQL) admit(ctx context.Context, query string, params int, run func(context.Context, *duck.Conn, plan) error) error {
 	ctx, cancel := context.WithTimeout(ctx, s.options.Timeout)
 	defer cancel()
 	select {
@@ -78,15 +129,15 @@ func (s *SQL) Query(ctx context.Context, query string, params []any, r Result) e
 		return s.explain(ctx, err)
 	}
 	defer c.Close()
-	p, err := s.check(ctx, c, query, len(params))
+	p, err := s.check(ctx, c, query, params)
 	if err != nil {
 		return s.explain(ctx, err)
 	}
-	return s.explain(ctx, s.run(ctx, c, p, params, r))
+	return s.explain(ctx, s.read(ctx, c, func(ctx context.Context) error { return run(ctx, c, p) }))
 }
 
-// run runs a query that may be run.
-func (s *SQL) run(ctx context.Context, c *duck.Conn, p plan, params []any, r Result) error {
+// read calls run in a transaction that sees the loaded rows and the tail as of one moment.
+func (s *SQL) read(ctx context.Context, c *duck.Conn, run func(context.Context) error) error {
 	known := s.store.knownSeries() // before the snapshot, which has them all
 	if s.options.Tail != nil {
 		// The tail is pinned before the snapshot begins, so that what the snapshot lacks is kept.
@@ -103,19 +154,7 @@ func (s *SQL) run(ctx context.Context, c *duck.Conn, p plan, params []any, r Res
 		return err
 	}
 	defer c.Rollback()
-	begin := func(columns []duck.Column) error {
-		for i, name := range p.columns {
-			columns[i].Name = name
-		}
-		return r.Begin(columns)
-	}
-	n := 0
-	return c.Rows(ctx, p.sql, params, begin, func(v []driver.Value) error {
-		if n++; n > s.options.Rows {
-			return &SQLError{413, fmt.Sprintf("the result has more than %d rows, the limit; add LIMIT or aggregate", s.options.Rows)}
-		}
-		return r.Row(v)
-	})
+	return run(ctx)
 }
 
 // explain turns the errors that are the query's own fault into a *SQLError.

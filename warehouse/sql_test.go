@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"freshet/warehouse"
+	"freshet/warehouse/duck"
 )
 
 func status(err error) int {
@@ -309,6 +310,62 @@ func TestLoadOverHTTP(t *testing.T) {
 	var done warehouse.Loaded
 	if err := json.Unmarshal([]byte(body), &done); err != nil || code != 200 || done.Generation != 1 || done.Points != 10 || done.Seconds <= 0 {
 		t.Errorf("got %d %s", code, body)
+	}
+}
+
+// TestParquetReadsBack reads a Parquet answer with another DuckDB.
+func TestParquetReadsBack(t *testing.T) {
+	l := newLine(t, newLog(t), filepath.Join(t.TempDir(), "it's w.duckdb"), warehouse.LoaderOptions{})
+	postMany(t, l, 0, 10)
+	api := &warehouse.API{SQL: l.sql}
+	const kind = "application/vnd.apache.parquet"
+	code, body := ask(t, api.Query(), kind, "application/json", `{"sql":"SELECT ts, metric, labels, value, ? AS p, 1 AS a, 2 AS a FROM points ORDER BY ts","params":["x"]}`)
+	if code != 200 || !strings.HasPrefix(body, "PAR1") || !strings.HasSuffix(body, "PAR1") {
+		t.Fatalf("got %d, %.200q", code, body)
+	}
+	for name, c := range map[string]struct {
+		sql  string
+		code int
+	}{
+		"explain":       {"EXPLAIN SELECT 1", 400},
+		"two":           {"SELECT 1; SELECT 2", 400},
+		"broken out of": {"SELECT 1) TO '/tmp/x.parquet' (FORMAT parquet); --", 400},
+		"many":          {"FROM range(100001)", 413},
+		"comment":       {"SELECT 1 -- done", 200},
+	} {
+		if code, body := ask(t, api.Query(), kind, "text/plain", c.sql); code != c.code {
+			t.Errorf("%s: got %d, %.200q, want %d", name, code, body, c.code)
+		}
+	}
+	files, err := filepath.Glob(filepath.Join(filepath.Dir(l.path), "*.exports", "*"))
+	if err != nil || len(files) != 0 {
+		t.Errorf("files are left: %q, %v", files, err)
+	}
+	// What is in the folder cannot be read from SQL.
+	spied := filepath.Join(l.path+".exports", "x.parquet")
+	if err := os.WriteFile(spied, []byte(body), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	quoted := strings.ReplaceAll(spied, "'", "''")
+	for _, sql := range []string{"DESCRIBE '" + quoted + "'", "SUMMARIZE '" + quoted + "'", "DESCRIBE FROM '" + quoted + "'",
+		"FROM '" + quoted + "'", "FROM '" + strings.ReplaceAll(l.path, "'", "''") + ".exports/*.parquet'", "FROM read_parquet('" + quoted + "')"} {
+		if got, err := rowsOf(l.sql, sql); status(err) != 400 {
+			t.Errorf("%s: got %s, %v", sql, got, err)
+		}
+	}
+	db, err := duck.Open(t.Context(), duck.Options{Path: filepath.Join(t.TempDir(), "other.duckdb"), Exports: l.path + ".exports"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	c, err := db.Conn(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	var got string
+	if err := c.Value(t.Context(), "SELECT count(*) || ' ' || sum(value) || ' ' || min(p) || ' ' || max(labels['host']) FROM '"+quoted+"'", nil, &got); err != nil || got != "10 45.0 x 9" {
+		t.Errorf("read back %q, %v", got, err)
 	}
 }
 

@@ -9,7 +9,8 @@
 // loads go on meanwhile.
 //
 // cmd/freshet calls it, and package aggregate reads history through [Warehouse.Snapshot].
-// The loader's goroutine is the one that calls [Loader.Run].
+// The loader's goroutine is the one that calls [Loader.Run]; each scan of the tail has a
+// goroutine that ends before its query returns.
 package warehouse
 
 import (
@@ -17,6 +18,8 @@ import (
 	"database/sql/driver"
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"sync/atomic"
 	"time"
 
@@ -35,19 +38,29 @@ type Options struct {
 
 // A Warehouse is an open database. Its methods may be called by anyone at any time.
 type Warehouse struct {
-	db     *duck.DB
-	series atomic.Uint32 // every snapshot opened from now on has the series up to this one
+	db      *duck.DB
+	exports string        // folder of results on their way out
+	series  atomic.Uint32 // every snapshot opened from now on has the series up to this one
 }
 
 func (w *Warehouse) knownSeries() aggregate.SeriesID { return aggregate.SeriesID(w.series.Load()) }
 
 // Open opens the database, makes it if it is not there, and brings its schema up to date.
 func Open(ctx context.Context, o Options) (*Warehouse, error) {
-	db, err := duck.Open(ctx, duck.Options{Path: o.Path, MemoryBytes: o.MemoryBytes, Threads: o.Threads})
+	path, err := filepath.Abs(o.Path)
 	if err != nil {
 		return nil, fmt.Errorf("warehouse: %w", err)
 	}
-	w := &Warehouse{db: db}
+	exports := path + ".exports"
+	db, err := duck.Open(ctx, duck.Options{Path: path, MemoryBytes: o.MemoryBytes, Threads: o.Threads, Exports: exports})
+	if err != nil {
+		return nil, fmt.Errorf("warehouse: %w", err)
+	}
+	w := &Warehouse{db: db, exports: exports}
+	// A crash may have left results behind.
+	if err := errors.Join(os.RemoveAll(exports), os.Mkdir(exports, 0o700)); err != nil {
+		return nil, errors.Join(fmt.Errorf("warehouse: %w", err), db.Close())
+	}
 	for _, f := range functions() {
 		if err := db.TableFunction(ctx, f); err != nil {
 			return nil, errors.Join(fmt.Errorf("warehouse: %w", err), db.Close())

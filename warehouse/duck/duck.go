@@ -3,8 +3,8 @@
 // Go, and reads results in chunks.
 //
 // Package warehouse calls it. What is committed is durable: DuckDB writes and syncs its
-// own write-ahead log. A file belongs to one DB of one process. The package starts one
-// goroutine for each scan of a table function, which ends with the query's context.
+// own write-ahead log. A file belongs to one DB of one process. The package starts no
+// goroutines; DuckDB's own threads call the table functions while a query runs.
 package duck
 
 import (
@@ -15,6 +15,7 @@ import (
 	"fmt"
 	"io"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -26,6 +27,7 @@ type Options struct {
 	Path        string // of the file, made if it is not there
 	MemoryBytes int64  // that queries and loads together may use; 0 means 512 MiB
 	Threads     int    // 0 means one a core
+	Exports     string // the one folder that COPY may write to; none if it is empty
 }
 
 // A DB is an open database. Its methods may be called by anyone at any time.
@@ -38,7 +40,6 @@ type DB struct {
 // load extensions, nor change these settings. The session's time zone is UTC.
 func Open(ctx context.Context, o Options) (*DB, error) {
 	q := url.Values{}
-	q.Set("enable_external_access", "false")
 	q.Set("autoinstall_known_extensions", "false")
 	q.Set("autoload_known_extensions", "false")
 	if o.MemoryBytes == 0 {
@@ -57,7 +58,11 @@ func Open(ctx context.Context, o Options) (*DB, error) {
 		return nil, fmt.Errorf("open %s: %w", o.Path, err)
 	}
 	db := &DB{connector: connector, pool: sql.OpenDB(connector)}
-	for _, set := range []string{"SET GLOBAL TimeZone = 'UTC'", "SET GLOBAL lock_configuration = true"} {
+	settings := []string{"SET GLOBAL TimeZone = 'UTC'", "SET GLOBAL enable_external_access = false", "SET GLOBAL lock_configuration = true"}
+	if o.Exports != "" { // has to be named while the file system is still open
+		settings = slices.Insert(settings, 0, "SET GLOBAL allowed_directories = ["+Quote(o.Exports)+"]")
+	}
+	for _, set := range settings {
 		if _, err := db.pool.ExecContext(ctx, set); err != nil {
 			return nil, errors.Join(fmt.Errorf("open %s: %s: %w", o.Path, set, err), db.Close())
 		}
@@ -96,9 +101,9 @@ func (c *Conn) Rollback() {
 	}
 }
 
-// ExecCount runs a statement and returns how many rows it changed.
-func (c *Conn) ExecCount(ctx context.Context, query string) (int64, error) {
-	r, err := c.conn.ExecContext(ctx, query)
+// ExecCount runs a statement and returns how many rows it changed or wrote.
+func (c *Conn) ExecCount(ctx context.Context, query string, args ...any) (int64, error) {
+	r, err := c.conn.ExecContext(ctx, query, args...)
 	if err != nil {
 		return 0, err
 	}
@@ -234,10 +239,17 @@ func (c *Conn) Inspect(query string) (s Statement, err error) {
 	return s, err
 }
 
+// Quote returns text as a string of SQL.
+func Quote(text string) string { return "'" + strings.ReplaceAll(text, "'", "''") + "'" }
+
 // Message returns DuckDB's own words for an error of a query, and false if it is none.
 func Message(err error) (string, bool) {
 	var known *duckdb.Error
 	if errors.As(err, &known) {
+		switch known.Type {
+		case duckdb.ErrorTypeIO, duckdb.ErrorTypeFatal, duckdb.ErrorTypeInternal:
+			return "", false // not the query's fault
+		}
 		return known.Msg, true
 	}
 	return "", false
