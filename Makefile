@@ -3,6 +3,7 @@
 # make check    gofmt, vet, staticcheck, tsc
 # make generate write generated files again: pages and the browser's bundle
 # make bench    measure this machine and the product on it
+# make pictures take the README's screenshots of a demo
 
 GO      ?= go
 NPM     ?= npm
@@ -10,7 +11,7 @@ TOOL     = $(GO) tool -modfile=.ci/tools.mod
 
 export CGO_ENABLED = 1
 
-.PHONY: run build test test-go test-race test-web test-browser check generate bench setup clean
+.PHONY: run build test test-go test-race test-web test-browser check generate bench pictures setup clean
 
 run: build
 	./freshet demo

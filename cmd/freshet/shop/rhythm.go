@@ -9,7 +9,7 @@ import (
 // What happens when traffic is 1, about the middle of a working day.
 const (
 	peakRequests = 46.0  // a second
-	peakOrders   = 0.55  // a second
+	peakOrders   = 1.4   // a second
 	peakVisitors = 620.0 // in the shop at once
 )
 

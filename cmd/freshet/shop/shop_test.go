@@ -59,7 +59,7 @@ func TestPlausible(t *testing.T) {
 	between("points a second", float64(len(points))/seconds, 50, 300)
 	between("requests a second", sum(points, "shop.requests")/seconds, 20, 120)
 	orders := sum(points, "shop.orders")
-	between("orders a minute", orders/seconds*60, 15, 80)
+	between("orders a minute", orders/seconds*60, 15, 200)
 	between("EUR an order", sum(points, "shop.revenue")/orders, 25, 120)
 	between("share of errors", sum(points, "shop.errors")/sum(points, "shop.requests"), 0.0005, 0.02)
 	visitors := map[string]bool{}
