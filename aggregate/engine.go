@@ -182,7 +182,8 @@ func (e *Engine) pendingBytes() int64 {
 	return n
 }
 
-// Freeze ends the open generation in all shards and returns it. When an earlier one
+// Freeze ends the open generation in all shards, with every record that was durable
+// when it was called, and returns it. When an earlier one
 // is frozen and not loaded yet it returns that one again, and ErrNothingPending when
 // there are no records to load.
 func (e *Engine) Freeze(ctx context.Context) (Frozen, error) {
@@ -193,6 +194,15 @@ func (e *Engine) Freeze(ctx context.Context) (Frozen, error) {
 	e.mu.Unlock()
 	if f != nil {
 		return f, nil
+	}
+	// What was acknowledged before is part of it.
+	for _, s := range e.shards {
+		if s.halted.Load() {
+			continue
+		}
+		if _, err := s.look(ctx, s.log.Durable()); err != nil {
+			return nil, err
+		}
 	}
 	if !e.pending() {
 		return nil, ErrNothingPending
@@ -259,7 +269,7 @@ func (e *Engine) endOf(g Generation, shard int) (place, bool) {
 func (e *Engine) pending() bool {
 	for _, s := range e.shards {
 		v := s.view.Load()
-		if g := v.gens[len(v.gens)-1]; g.to > g.from || s.log.Durable() > v.next {
+		if g := v.gens[len(v.gens)-1]; g.to > g.from {
 			return true
 		}
 	}

@@ -26,7 +26,7 @@ type Health struct {
 	Samples func() []Sample
 }
 
-// Handler returns the handler of the three paths.
+// Handler returns the handler of /healthz and /readyz, which need no access.
 func (h *Health) Handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { plain(w, http.StatusOK, "ok\n") })
@@ -37,11 +37,15 @@ func (h *Health) Handler() http.Handler {
 		}
 		plain(w, http.StatusOK, "ready\n")
 	})
-	mux.HandleFunc("GET /metrics", func(w http.ResponseWriter, _ *http.Request) {
+	return mux
+}
+
+// Metrics returns the handler of /metrics.
+func (h *Health) Metrics() http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "text/plain; version=0.0.4; charset=utf-8")
 		_, _ = w.Write(exposition(h.Samples()))
 	})
-	return mux
 }
 
 func plain(w http.ResponseWriter, status int, text string) {

@@ -39,7 +39,8 @@ type API struct {
 	SQL     http.Handler // POST /api/v1/sql
 	Load    http.Handler // POST /api/v1/warehouse/load
 	Tokens  http.Handler // /api/v1/tokens and what is below it
-	Health  http.Handler // GET /healthz, /readyz and /metrics
+	Health  http.Handler // GET /healthz and /readyz
+	Samples http.Handler // GET /metrics
 }
 
 // Options configure the handler of New.
@@ -101,7 +102,7 @@ func mount(mux *http.ServeMux, api API) {
 		{"/api/v1/tokens/", api.Tokens},
 		{"/healthz", api.Health},
 		{"/readyz", api.Health},
-		{"/metrics", api.Health},
+		{"GET /metrics", api.Samples},
 	} {
 		if m.handler != nil {
 			mux.Handle(m.path, m.handler)

@@ -197,6 +197,7 @@ func (s *server) routes(logger *slog.Logger) (http.Handler, error) {
 			Load:    admin(sql.Load()),
 			Tokens:  s.access.TokensHandler(),
 			Health:  health.Handler(),
+			Samples: read(health.Metrics()),
 		},
 	})
 }

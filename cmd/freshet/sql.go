@@ -13,7 +13,7 @@ import (
 // sqlCmd is `freshet sql`.
 type sqlCmd struct {
 	client
-	Format string `help:"table, json, ndjson or csv." enum:"table,json,ndjson,csv" default:"table"`
+	Format string `help:"table, json, ndjson, csv or parquet." enum:"table,json,ndjson,csv,parquet" default:"table"`
 	Query  string `arg:"" optional:"" help:"One SELECT. Without it, the query is read from standard input."`
 }
 
@@ -21,10 +21,11 @@ type sqlCmd struct {
 const maxQuery = 1 << 20
 
 var sqlAccept = map[string]string{
-	"table":  "application/json",
-	"json":   "application/json",
-	"ndjson": "application/x-ndjson",
-	"csv":    "text/csv",
+	"table":   "application/json",
+	"json":    "application/json",
+	"ndjson":  "application/x-ndjson",
+	"csv":     "text/csv",
+	"parquet": "application/vnd.apache.parquet",
 }
 
 // Run sends the query and prints its rows.
