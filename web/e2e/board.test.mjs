@@ -87,7 +87,7 @@ test("range, pause, zoom and picked series are in the address, and back works", 
   await page.locator('fr-panel[data-panel="orders"] .legend button').first().click();
   await page.waitForURL(/only\.orders=/);
   // The address changes at once, the picture with the next drawing.
-  await page.waitForFunction(() => document.querySelector('fr-panel[data-panel="orders"]').drawn.names.length === 1);
+  await page.waitForFunction(() => document.querySelector('fr-panel[data-panel="orders"]').drawn.lines.length === 1);
 
   const other = await open(browser, shared.replace(url, ""));
   await other.page.waitForFunction(() => document.querySelector("#pill").dataset.state === "paused");
