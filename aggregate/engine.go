@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -364,38 +363,4 @@ func (x Extent) union(y Extent) Extent {
 		return y
 	}
 	return Extent{min(x.First, y.First), max(x.Last, y.Last)}
-}
-
-// malformed keeps the last records that were not points.
-type malformed struct {
-	mu   sync.Mutex
-	last []Malformed
-}
-
-// Malformed is a record of the stream that holds no points.
-type Malformed struct {
-	Shard  stream.ShardID
-	Offset stream.Offset
-	Size   int
-	Head   []byte // the first 256 bytes
-	Reason string
-}
-
-// maxMalformed is how many malformed records are kept for inspection; older ones are dropped.
-const maxMalformed = 100
-
-func (m *malformed) add(r Malformed) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if len(m.last) == maxMalformed {
-		m.last = slices.Delete(m.last, 0, 1)
-	}
-	m.last = append(m.last, r)
-}
-
-// Malformed returns the last records that held no points, oldest first.
-func (e *Engine) Malformed() []Malformed {
-	e.malformed.mu.Lock()
-	defer e.malformed.mu.Unlock()
-	return slices.Clone(e.malformed.last)
 }

@@ -292,8 +292,3 @@ func (t *Tail) NewSeries(known SeriesID) []Series {
 	all := t.pin.engine.dictionary.After(known)
 	return all[:max(0, min(len(all), int(t.lastSeries)-int(known)))]
 }
-
-func (e *Engine) quarantine(s *shard, r stream.Record, err error) {
-	head := r.Data[:min(len(r.Data), 256)]
-	e.malformed.add(Malformed{Shard: s.log.ID(), Offset: r.Offset, Size: len(r.Data), Head: append([]byte(nil), head...), Reason: err.Error()})
-}

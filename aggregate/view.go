@@ -136,18 +136,19 @@ func (v *View) blocks(ctx context.Context, m *metric, resolution, first, last in
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	span := hot.Span(resolution)
-	e.mu.Lock()
-	x, any := e.extents[m.name]
-	e.mu.Unlock()
-	if !any || v.loaded == 0 && e.options.History == nil {
-		return nil, v.loaded, nil
-	}
-	first, last = max(first, window.Floor(x.First, span)), min(last, window.Floor(x.Last, span))
 	var out []*hot.Block
 	for {
+		// Read anew after the snapshot was opened: its generation may reach beyond.
+		e.mu.Lock()
+		x, any := e.extents[m.name]
+		e.mu.Unlock()
+		if !any || e.options.History == nil {
+			return nil, v.loaded, nil
+		}
 		out = out[:0]
 		missed := false
-		for start := first; start <= last; start += span {
+		end := min(last, window.Floor(x.Last, span))
+		for start := max(first, window.Floor(x.First, span)); start <= end && !missed; start += span {
 			key := hot.Key{Metric: m.id, Resolution: resolution, Start: start}
 			b := e.cache.Get(key, uint64(v.loaded))
 			if b == nil && v.snapshot != nil {
@@ -157,10 +158,7 @@ func (v *View) blocks(ctx context.Context, m *metric, resolution, first, last in
 				}
 				e.cache.Put(b)
 			}
-			if b == nil {
-				missed = true
-				break
-			}
+			missed = b == nil
 			out = append(out, b)
 		}
 		if !missed {

@@ -36,21 +36,13 @@ func (a *QueryAPI) Metrics() http.Handler {
 	return mux
 }
 
-// apiHandler answers errors as JSON. What is not a statusError is logged and not shown.
+// apiHandler answers errors as JSON.
 func apiHandler(logger *slog.Logger, f func(http.ResponseWriter, *http.Request) error) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		err := f(w, r)
-		if err == nil || r.Context().Err() != nil {
-			return
+		if err := f(w, r); err != nil && r.Context().Err() == nil {
+			known := shown(logger, r, err)
+			writeJSON(w, known.status, map[string]string{"error": known.words})
 		}
-		var known *statusError
-		if !errors.As(err, &known) {
-			if logger != nil {
-				logger.Error("request failed", "method", r.Method, "path", r.URL.Path, "error", err)
-			}
-			known = errInternal
-		}
-		writeJSON(w, known.status, map[string]string{"error": known.words})
 	})
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"log/slog"
 	"net/http"
 	"strings"
 )
@@ -27,19 +28,28 @@ var (
 	errInternal = &statusError{http.StatusInternalServerError, "The server could not answer. Its log says why."}
 )
 
-// handle is the one place where the errors of handlers become answers: JSON below
-// /api/, a page elsewhere. What is not a statusError is logged and not shown.
+// shown returns the error that a visitor is told about. What is not a statusError is
+// logged, if there is a logger, and not shown.
+func shown(logger *slog.Logger, r *http.Request, err error) *statusError {
+	var known *statusError
+	if errors.As(err, &known) {
+		return known
+	}
+	if logger != nil {
+		logger.Error("request failed", "method", r.Method, "path", r.URL.Path, "error", err)
+	}
+	return errInternal
+}
+
+// handle is where the errors of page handlers become answers: JSON below /api/, a page
+// elsewhere.
 func (s *server) handle(f func(http.ResponseWriter, *http.Request) error) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		err := f(w, r)
 		if err == nil || r.Context().Err() != nil {
 			return
 		}
-		var known *statusError
-		if !errors.As(err, &known) {
-			s.logger.Error("request failed", "method", r.Method, "path", r.URL.Path, "error", err)
-			known = errInternal
-		}
+		known := shown(s.logger, r, err)
 		if strings.HasPrefix(r.URL.Path, "/api/") {
 			writeJSON(w, known.status, map[string]string{"error": known.words})
 			return
