@@ -44,7 +44,7 @@ func (c *demoCmd) Run(in *invocation) error {
 	}
 	s, err := openServer(in.ctx, serverOptions{
 		Data: data, Listen: c.Listen, AuthOff: true,
-		Shards: c.shards(), Window: c.Window, LoadEvery: c.LoadEvery, Logger: c.logger(in),
+		Shards: c.shards(), Window: c.Window, LoadEvery: c.LoadEvery, Retention: c.Retention, LogBytes: c.LogBytes, Logger: c.logger(in),
 	})
 	if err != nil {
 		return err

@@ -21,6 +21,8 @@ type serverFlags struct {
 	Shards    int           `help:"Shards of the stream, when it is made; 0 for one a core." env:"FRESHET_SHARDS" default:"0"`
 	Window    time.Duration `help:"The finest step of queries: a whole number of seconds that a minute is made of." env:"FRESHET_WINDOW" default:"1s"`
 	LoadEvery time.Duration `help:"How often what is pending is loaded into the warehouse." env:"FRESHET_LOAD_EVERY" default:"1h"`
+	Retention time.Duration `help:"How long the log keeps records. What is not loaded is kept in any case." env:"FRESHET_RETENTION" default:"24h"`
+	LogBytes  int64         `help:"The oldest loaded records of a shard that holds more bytes are dropped before; 0 for no bound." env:"FRESHET_LOG_BYTES" default:"0" placeholder:"N"`
 	Verbose   bool          `help:"Log more." env:"FRESHET_VERBOSE"`
 }
 
@@ -35,6 +37,12 @@ func (f *serverFlags) check() error {
 	}
 	if f.LoadEvery < time.Second {
 		return usagef("--load-every %v is less than 1s", f.LoadEvery)
+	}
+	if f.Retention < time.Minute {
+		return usagef("--retention %v is less than 1m", f.Retention)
+	}
+	if f.LogBytes < 0 {
+		return usagef("--log-bytes %d is negative", f.LogBytes)
 	}
 	return nil
 }
@@ -66,7 +74,7 @@ func (c *serveCmd) Run(in *invocation) error {
 	}
 	s, err := openServer(in.ctx, serverOptions{
 		Data: c.Data, Listen: c.Listen, AuthOff: c.Auth == "off",
-		Shards: c.shards(), Window: c.Window, LoadEvery: c.LoadEvery, Logger: c.logger(in),
+		Shards: c.shards(), Window: c.Window, LoadEvery: c.LoadEvery, Retention: c.Retention, LogBytes: c.LogBytes, Logger: c.logger(in),
 	})
 	if err != nil {
 		return err

@@ -23,7 +23,7 @@ import (
 // metricsStream is the stream that holds points.
 const metricsStream = "metrics"
 
-// serverOptions say what a server is made of. All fields but Step are needed.
+// serverOptions say what a server is made of.
 type serverOptions struct {
 	Data      string
 	Listen    string
@@ -31,6 +31,8 @@ type serverOptions struct {
 	Shards    int // of the stream, if it has to be made
 	Window    time.Duration
 	LoadEvery time.Duration
+	Retention time.Duration // of the log; 0 means 24 h
+	LogBytes  int64         // of a shard; 0 means no bound
 	Logger    *slog.Logger
 	Step      func(string) // of a load; see warehouse.LoaderOptions
 }
@@ -120,7 +122,7 @@ func openServer(ctx context.Context, o serverOptions) (_ *server, err error) {
 
 // openPath opens the log and builds the stages behind it.
 func (s *server) openPath(ctx context.Context, o serverOptions) (err error) {
-	if s.log, err = stream.Open(stream.Options{Dir: s.data.file("streams"), Logger: o.Logger}); err != nil {
+	if s.log, err = stream.Open(stream.Options{Dir: s.data.file("streams"), Retention: o.Retention, RetentionBytes: o.LogBytes, Logger: o.Logger}); err != nil {
 		return err
 	}
 	s.closers = append(s.closers, s.log.Close)
