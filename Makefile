@@ -50,6 +50,9 @@ generate: web/node_modules/.installed
 bench: build
 	for what in ingest live load replay; do ./freshet bench $$what || exit 1; done
 
+pictures: build web/node_modules/.installed
+	.ci/pictures
+
 setup:
 	.ci/setup
 
