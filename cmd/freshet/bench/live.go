@@ -20,15 +20,15 @@ const liveMetric = "bench.live"
 
 // LiveLoad says what Live measures.
 type LiveLoad struct {
-	Viewers    []int   `help:"How many viewers; one measurement each." default:"1,100,1000"`
-	Posts      int     `help:"Posts of one measurement." default:"50"`
-	Background float64 `help:"Points a second posted meanwhile, in the measurement under load." default:"100000"`
+	Viewers    []int     `help:"How many viewers; one measurement for each and each background." default:"1,100,1000"`
+	Posts      int       `help:"Posts of one measurement." default:"50"`
+	Background []float64 `help:"Points a second posted meanwhile." default:"0,100000,500000"`
 }
 
 // Live measures the time from a post to the frame that shows it, at every viewer.
 func Live(ctx context.Context, l LiveLoad) (*Report, error) {
 	r := &Report{Name: fmt.Sprintf("live: from the post of a point to its websocket frame, %d posts a measurement", l.Posts)}
-	for _, background := range []float64{0, l.Background} {
+	for _, background := range l.Background {
 		for _, viewers := range l.Viewers {
 			if err := l.measure(ctx, r, viewers, background); err != nil {
 				return nil, fmt.Errorf("%d viewers: %w", viewers, err)
