@@ -105,8 +105,10 @@ func New(o Options) (*Engine, error) {
 		pins:       map[Generation]int{},
 		extents:    map[string]Extent{},
 	}
+	var last int64 // time of the last point that is loaded
 	for name, x := range o.Restored.Extents {
 		e.extents[name] = x
+		last = max(last, x.Last)
 	}
 	e.freeable.Store(uint64(e.loaded))
 	for _, log := range o.Stream.Shards() {
@@ -117,7 +119,10 @@ func New(o Options) (*Engine, error) {
 			e.cache.Close()
 			return nil, err
 		}
-		e.shards = append(e.shards, newShard(e, log, place{from, arrived}, e.open))
+		s := newShard(e, log, place{from, arrived}, e.open)
+		s.maxTime = last // the shard counts as idle until it gets points
+		s.publish()
+		e.shards = append(e.shards, s)
 	}
 	return e, nil
 }

@@ -37,11 +37,12 @@ type shard struct {
 	waiting  []ask
 
 	// Written by fold, read by anyone.
-	view   atomic.Pointer[shardView]
-	folded atomic.Uint64 // next
-	points atomic.Uint64
-	bad    atomic.Uint64
-	bytes  atomic.Int64
+	view    atomic.Pointer[shardView]
+	folded  atomic.Uint64 // next
+	points  atomic.Uint64
+	bad     atomic.Uint64
+	refused atomic.Uint64
+	bytes   atomic.Int64
 
 	// Written by read, read by anyone.
 	halted atomic.Bool // the log cannot be read on
@@ -105,6 +106,7 @@ type batch struct {
 	points  []*point.Batch // one a record; the first n are in use
 	n       int
 	bad     int           // records that are not points
+	refused int           // points of the others that may not be
 	next    stream.Offset // after the last record
 	arrived int64
 }
@@ -121,7 +123,6 @@ func newShard(e *Engine, log *stream.Shard, at place, open Generation) *shard {
 		s.free <- &batch{}
 	}
 	s.folded.Store(uint64(at.next))
-	s.publish()
 	return s
 }
 
@@ -154,7 +155,7 @@ func (s *shard) read(ctx context.Context) error {
 
 // decode fills b with the points of the records. What is not points is counted.
 func (b *batch) decode(records []stream.Record, bad func(stream.Record, error)) {
-	b.n, b.bad, b.data = 0, 0, b.data[:0]
+	b.n, b.bad, b.refused, b.data = 0, 0, 0, b.data[:0]
 	for i := range records {
 		b.data = append(b.data, records[i].Data...)
 	}
@@ -168,6 +169,8 @@ func (b *batch) decode(records []stream.Record, bad func(stream.Record, error)) 
 			b.bad++
 			bad(r, err)
 		} else {
+			refused, _ := b.points[b.n].Rejected()
+			b.refused += refused
 			b.n++
 		}
 		b.next, b.arrived = r.Offset+1, r.Arrived
@@ -231,6 +234,7 @@ func (s *shard) add(b *batch) {
 	}
 	s.points.Add(uint64(count))
 	s.bad.Add(uint64(b.bad))
+	s.refused.Add(uint64(b.refused))
 	s.next, s.arrived = b.next, b.arrived
 	g.to, g.arrived = b.next, b.arrived
 	s.folded.Store(uint64(s.next))

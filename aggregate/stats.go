@@ -14,6 +14,7 @@ import (
 type Stats struct {
 	Points       uint64 // folded
 	Malformed    uint64 // records that hold no points
+	Refused      uint64 // points of other records that may not be, such as one from the far future
 	Series       int
 	Metrics      int
 	Overflowed   uint64 // look-ups that ended in an overflow series
@@ -37,6 +38,7 @@ func (e *Engine) Stats() Stats {
 	for _, sh := range e.shards {
 		s.Points += sh.points.Load()
 		s.Malformed += sh.bad.Load()
+		s.Refused += sh.refused.Load()
 		s.Shards = append(s.Shards, ShardStats{sh.log.ID(), stream.Offset(sh.folded.Load()), sh.log.Durable()})
 	}
 	e.mu.Lock()

@@ -91,7 +91,7 @@ func (v *View) covers(loaded Generation) map[string]string {
 // Watermark returns the time, in epoch milliseconds, up to which the view is taken to
 // be complete: the least over the shards of the greatest time seen less the allowed
 // lateness, without shards that have been idle for 30 s, and never in the future.
-// 0 means that no point has been seen since the start.
+// After a restart it begins at the last loaded point; 0 means that there is none.
 func (v *View) Watermark() int64 {
 	var least, greatest int64
 	for _, s := range v.shards {
