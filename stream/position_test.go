@@ -144,9 +144,12 @@ func TestReadersWaitAndWake(t *testing.T) {
 	log, stop := start(t, memOptions(vfs.NewMem()))
 	shard := create(t, log, "s", 1).Shards()[0]
 	const readers, n = 20, 200
-	var wg sync.WaitGroup
+	var wg, waited sync.WaitGroup
+	waited.Add(readers)
 	for range readers {
 		wg.Go(func() {
+			done := sync.OnceFunc(waited.Done)
+			defer done()
 			r := shard.Reader(0)
 			defer r.Close()
 			for at := stream.Offset(0); at < n; {
@@ -168,13 +171,14 @@ func TestReadersWaitAndWake(t *testing.T) {
 			if _, err := r.Next(ctx, 0); !errors.Is(err, context.DeadlineExceeded) {
 				t.Errorf("at the end: got %v, want DeadlineExceeded", err)
 			}
+			done()
 			if _, err := r.Next(context.Background(), 0); !errors.Is(err, stream.ErrShardClosed) {
 				t.Errorf("after Close: got %v, want ErrShardClosed", err)
 			}
 		})
 	}
 	appendN(t, shard, 0, n)
-	time.Sleep(10 * time.Millisecond)
+	waited.Wait()
 	stop()
 	wg.Wait()
 }
