@@ -79,7 +79,7 @@ func TestAFailedWriteOrSyncEndsTheShard(t *testing.T) {
 			log, stop := start(t, memOptions(fs))
 			shards := create(t, log, "s", 2).Shards()
 			appendN(t, shards[0], 0, 5)
-			time.Sleep(10 * time.Millisecond) // the mark is written
+			time.Sleep(100 * time.Millisecond) // the mark is written
 			failOnce(fs, c.kind, 1, c.fault)
 			var failed *stream.FailedError
 			if _, err := shards[0].Append(context.Background(), []stream.Entry{entry("5 xxxxx")}); !errors.As(err, &failed) || !errors.Is(err, c.fault.Err) {
@@ -153,7 +153,7 @@ func TestATornTailIsCutAndReported(t *testing.T) {
 	log, stop := start(t, memOptions(fs))
 	shard := create(t, log, "s", 1).Shards()[0]
 	appendN(t, shard, 0, 5)
-	time.Sleep(10 * time.Millisecond)
+	time.Sleep(100 * time.Millisecond)
 	failOnce(fs, vfs.OpWrite, 1, vfs.Fault{Err: syscall.ENOSPC, Short: 99})
 	shard.Append(context.Background(), []stream.Entry{entry("%s", strings.Repeat("y", 500))})
 	stop()
@@ -184,7 +184,7 @@ func TestPayloadsThatHoldFramesAreNeverFrames(t *testing.T) {
 			want = append(want, data)
 		}
 	}
-	time.Sleep(10 * time.Millisecond)
+	time.Sleep(100 * time.Millisecond)
 	// The last record is torn within a payload that holds every frame before it, and one
 	// that says that this place was synced, made by someone who knows the salt.
 	whole := contents(t, fs, file)
@@ -251,7 +251,7 @@ func TestDamageIsFound(t *testing.T) {
 	for _, s := range create(t, log, "s", 2).Shards() {
 		appendN(t, s, 0, n)
 	}
-	time.Sleep(10 * time.Millisecond)
+	time.Sleep(100 * time.Millisecond)
 	stop()
 	pristine := map[string][]byte{}
 	for _, f := range segmentFiles(t, fs, 0) {

@@ -334,7 +334,7 @@ func TestDemandsShareALoad(t *testing.T) {
 	for range demands {
 		g.Go(load)
 	}
-	time.Sleep(50 * time.Millisecond) // they wait for the load under way
+	time.Sleep(300 * time.Millisecond) // they wait for the load under way
 	close(hold)
 	g.Wait()
 	if n := freezes.Load(); n != 2 {
