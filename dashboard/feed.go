@@ -8,14 +8,12 @@ import (
 	"freshet/aggregate"
 )
 
-// topEvery is how often a query with top is ranked anew.
-const topEvery = time.Second
-
 // A feed is one distinct query that somebody watches: it is evaluated once and encoded
 // once for all its viewers.
 type feed struct {
-	key  string
-	plan *aggregate.Plan
+	key       string
+	plan      *aggregate.Plan
+	rankEvery time.Duration
 
 	// Owned by whoever evaluates the feed: the goroutine of its first evaluation, then Hub.Run.
 	seen   *aggregate.View // what the matrix shows; closed, only compared with
@@ -118,7 +116,7 @@ func (f *feed) advance(ctx context.Context, v *aggregate.View) error {
 // rank evaluates the whole range of a query with top, whose series may have changed
 // places.
 func (f *feed) rank(ctx context.Context, v *aggregate.View, from, to int64) error {
-	if now := time.UnixMilli(v.Now()); now.Sub(f.ranked) < topEvery {
+	if now := time.UnixMilli(v.Now()); now.Sub(f.ranked) < f.rankEvery {
 		return nil // f.seen stays, so nothing is forgotten
 	} else {
 		f.ranked = now

@@ -27,6 +27,7 @@ const retryAfter = time.Second
 type HubOptions struct {
 	Engine *aggregate.Engine
 	Tick   time.Duration // between evaluations; 0 means 50 ms
+	Rank   time.Duration // between evaluations of a query with top, all of which is ranked anew; 0 means 1 s
 	Logger *slog.Logger  // nil discards
 }
 
@@ -47,6 +48,9 @@ type Hub struct {
 func NewHub(o HubOptions) *Hub {
 	if o.Tick == 0 {
 		o.Tick = 50 * time.Millisecond
+	}
+	if o.Rank == 0 {
+		o.Rank = time.Second
 	}
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
@@ -187,7 +191,7 @@ func (h *Hub) join(s *subscription, q aggregate.Query) error {
 		if len(h.feeds) >= maxFeeds {
 			return fmt.Errorf("%d distinct queries are watched; the limit is %d", len(h.feeds), maxFeeds)
 		}
-		f = &feed{key: string(key), plan: plan, subs: map[*subscription]struct{}{}}
+		f = &feed{key: string(key), plan: plan, rankEvery: h.options.Rank, subs: map[*subscription]struct{}{}}
 		h.feeds[f.key] = f
 		h.started <- f // has room for every feed
 	}

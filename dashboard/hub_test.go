@@ -38,7 +38,7 @@ func newWorld(t *testing.T) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	hub := dashboard.NewHub(dashboard.HubOptions{Engine: engine, Tick: 10 * time.Millisecond})
+	hub := dashboard.NewHub(dashboard.HubOptions{Engine: engine, Tick: 10 * time.Millisecond, Rank: 30 * time.Millisecond})
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 3)
 	for _, run := range []func(context.Context) error{hub.Run, engine.Run, log.Run} {
