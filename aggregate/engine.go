@@ -112,7 +112,11 @@ func New(o Options) (*Engine, error) {
 	}
 	e.freeable.Store(uint64(e.loaded))
 	for _, log := range o.Stream.Shards() {
-		from := max(o.Restored.Positions[log.ID()], log.Horizon())
+		from := o.Restored.Positions[log.ID()]
+		if lost := log.Horizon(); lost > from {
+			o.Logger.Error("records are gone from the log that were not loaded", "shard", log.ID(), "from", from, "to", lost)
+			from = lost
+		}
 		log.Hold("warehouse", from)
 		arrived, err := arrivalBefore(log, from)
 		if err != nil {
