@@ -99,10 +99,12 @@ func (f *feed) advance(ctx context.Context, v *aggregate.View) error {
 	if f.plan.Query.Top > 0 {
 		return f.rank(ctx, v, from, to)
 	}
-	begin := to
+	// A step that has just begun may hold points already: those whose time was ahead.
+	begin := min(end, to)
 	if changed {
-		begin = max(from, min(floor(least, f.plan.StepMS), to))
+		begin = min(begin, floor(least, f.plan.StepMS))
 	}
+	begin = max(begin, from)
 	part, err := f.plan.Evaluate(ctx, v, begin, to)
 	if err != nil {
 		return err

@@ -241,6 +241,34 @@ func TestUpdatesEndInWhatAFreshQueryShows(t *testing.T) {
 	}
 }
 
+// A point whose time is ahead of the clock is shown when its step begins, although
+// nothing new arrives then.
+func TestAPointThatIsAheadIsShownInItsTime(t *testing.T) {
+	w := newWorld(t)
+	w.post(counter("/", time.Now(), 1))
+	v := w.hub.Connect()
+	defer v.Close()
+	v.Subscribe("p1", requests)
+	p := &picture{}
+	for _, m := range next(t, v) {
+		p.take(t, &m)
+	}
+	ahead := time.Now().Add(1200 * time.Millisecond)
+	w.post(counter("/", ahead, 7))
+	step := ahead.Truncate(time.Second).UnixMilli()
+	for deadline := time.Now().Add(4 * time.Second); p.values["/"][step] != 7; {
+		if time.Now().After(deadline) {
+			t.Fatalf("got %v, want 7 at %d", p.values, step)
+		}
+		ctx, cancel := context.WithTimeout(context.Background(), 50*time.Millisecond)
+		messages, _ := v.Next(ctx, nil)
+		cancel()
+		for i := range messages {
+			p.take(t, &messages[i])
+		}
+	}
+}
+
 func TestASlowViewerLosesUpdatesAndNeverTheLatestState(t *testing.T) {
 	w := newWorld(t)
 	slow, quick := w.hub.Connect(), w.hub.Connect()
