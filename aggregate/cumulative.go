@@ -11,8 +11,9 @@ const lookBack = 5 * minute
 // climbs returns the scalars of rate or increase over cumulative series: by how much
 // the series of each group rose in each step, within it and on the way to it from the
 // last value before. States of different series do not merge, so each series is
-// followed through time on its own.
-func climbs(c cells, kind aggKind, groups int, views []*window.View) *scalars {
+// followed through time on its own. Loaded windows have the length resolution, and may
+// begin before the span that is looked back over.
+func climbs(c cells, kind aggKind, groups int, views []*window.View, resolution int64) *scalars {
 	out := newScalars(c, kind, groups)
 	type place struct {
 		value float64
@@ -20,8 +21,9 @@ func climbs(c cells, kind aggKind, groups int, views []*window.View) *scalars {
 		seen  bool
 	}
 	last := make([]place, len(c.groupOf))
-	window.InOrder(views, c.from-lookBack, c.to(), func(series uint32, s *window.State) {
-		if int(series) >= len(c.groupOf) || c.groupOf[series] < 0 {
+	reach := c.from - lookBack
+	window.InOrder(views, window.Floor(reach, resolution), c.to(), func(series uint32, s *window.State) {
+		if int(series) >= len(c.groupOf) || c.groupOf[series] < 0 || s.LastTime < reach {
 			return
 		}
 		p := &last[series]

@@ -99,7 +99,7 @@ func (p *Plan) accumulate(ctx context.Context, v *View, s span) (accumulator, Ge
 	if climbing {
 		var views []*window.View
 		err := each(func(w *window.View) { views = append(views, w) })
-		return climbs(c, p.kind, len(p.groups), views), loaded, err
+		return climbs(c, p.kind, len(p.groups), views, resolution), loaded, err
 	}
 	var acc accumulator
 	switch p.kind {

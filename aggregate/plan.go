@@ -160,17 +160,22 @@ func (p *Plan) planTime() error {
 // time.ParseDuration it takes d and w.
 func parseDuration(s string) (int64, error) {
 	for unit, days := range map[string]int64{"d": 1, "w": 7} {
-		if digits, ok := strings.CutSuffix(s, unit); ok {
-			if n, err := strconv.ParseInt(digits, 10, 32); err == nil && n > 0 && n < 36500 {
-				return n * days * 24 * hour, nil
+		digits, ok := strings.CutSuffix(s, unit)
+		if !ok {
+			continue
+		}
+		if n, err := strconv.ParseInt(digits, 10, 32); err == nil {
+			if n < 1 || n*days > 36500 {
+				return 0, fmt.Errorf("must lie between 1ms and 36500d")
 			}
+			return n * days * 24 * hour, nil
 		}
 	}
 	d, err := time.ParseDuration(s)
 	switch {
 	case err != nil:
 		return 0, fmt.Errorf("not a duration such as 10s, 15m, 3h or 7d")
-	case d < time.Millisecond || d > 100*365*24*time.Hour:
+	case d < time.Millisecond || d > 36500*24*time.Hour:
 		return 0, fmt.Errorf("must lie between 1ms and 36500d")
 	case d%time.Millisecond != 0:
 		return 0, fmt.Errorf("must be whole milliseconds")
