@@ -198,7 +198,7 @@ func (e *Engine) Freeze(ctx context.Context) (Frozen, error) {
 	e.freezing.Lock()
 	defer e.freezing.Unlock()
 	e.mu.Lock()
-	f, next := e.frozen, e.open+1
+	f, next, loaded := e.frozen, e.open+1, e.loaded
 	e.mu.Unlock()
 	if f != nil {
 		return f, nil
@@ -212,7 +212,7 @@ func (e *Engine) Freeze(ctx context.Context) (Frozen, error) {
 			return nil, err
 		}
 	}
-	if !e.pending() {
+	if !e.pending(loaded) {
 		return nil, ErrNothingPending
 	}
 	f = &frozen{engine: e, number: next - 1}
@@ -273,12 +273,14 @@ func (e *Engine) endOf(g Generation, shard int) (place, bool) {
 	return place{}, false
 }
 
-// pending reports whether the open generation holds any record.
-func (e *Engine) pending() bool {
+// pending reports whether a generation above the one loaded holds any record: the open
+// one, or the one that a freeze cut short ended in some shards.
+func (e *Engine) pending(loaded Generation) bool {
 	for _, s := range e.shards {
-		v := s.view.Load()
-		if g := v.gens[len(v.gens)-1]; g.to > g.from {
-			return true
+		for _, g := range s.view.Load().gens {
+			if g.number > loaded && g.to > g.from {
+				return true
+			}
 		}
 	}
 	return false
