@@ -9,8 +9,8 @@ import (
 	"freshet/ingest/point"
 )
 
-// OverflowLabel marks the one series of a metric that takes the points of series
-// beyond the limit.
+// OverflowLabel marks the one series of a metric and type that takes the points of
+// series beyond the limit.
 const OverflowLabel = "__overflow__"
 
 // A Dictionary gives every series its id. It only grows, up to a limit of series;
@@ -30,17 +30,20 @@ type Dictionary struct {
 // An entry is a series with its place in the dictionary.
 type entry struct {
 	Series
-	metric *metric
-	index  uint32 // among the series of the metric
-	next   *entry // another series with the same hash
+	metric   *metric
+	index    uint32 // among the series of the metric
+	overflow bool   // takes the points of series beyond the limit
+	next     *entry // another series with the same hash
 }
 
 // A metric is all series of one name.
 type metric struct {
-	name     string
-	id       int
-	overflow *entry
-	asked    atomic.Bool // some query was about it
+	name  string
+	id    int
+	asked atomic.Bool // some query was about it
+
+	// Guarded by Dictionary.mu. Members and numbers do not mix, so each type has its own.
+	overflow [point.Set + 1]*entry
 
 	// Written under Dictionary.mu, read by anyone. Entries are only added.
 	entries atomic.Pointer[[]*entry]
@@ -157,7 +160,7 @@ func (d *Dictionary) resolve(b *point.Batch, ids []SeriesID) []SeriesID {
 	for i := range b.Runs {
 		e := d.findLocked(b, i, b.Runs[i].Hash)
 		if e == nil {
-			e = d.metrics[string(b.Metric(i))].overflow
+			e = d.metrics[string(b.Metric(i))].overflow[b.Runs[i].Type]
 		}
 		ids = append(ids, e.ID)
 	}
@@ -175,7 +178,7 @@ func (d *Dictionary) addLocked(hash uint64, s point.Series) *entry {
 	of := m.series()
 	e := &entry{Series: Series{ID: SeriesID(len(d.byID) + 1), Series: s}, metric: m, index: uint32(len(of)), next: d.byHash[hash]}
 	if len(s.Labels) == 1 && s.Labels[0].Name == OverflowLabel {
-		m.overflow = e
+		e.overflow, m.overflow[s.Type] = true, e
 	}
 	d.byHash[hash] = e
 	d.byID = append(d.byID, e)
@@ -185,8 +188,8 @@ func (d *Dictionary) addLocked(hash uint64, s point.Series) *entry {
 }
 
 func (d *Dictionary) overflowLocked(s point.Series) *entry {
-	if m := d.metrics[s.Metric]; m != nil && m.overflow != nil {
-		return m.overflow
+	if m := d.metrics[s.Metric]; m != nil && m.overflow[s.Type] != nil {
+		return m.overflow[s.Type]
 	}
 	s.Labels = point.Labels{{Name: OverflowLabel, Value: "true"}}
 	return d.addLocked(point.HashOf(s), s)

@@ -248,7 +248,7 @@ func (s *shard) lookup(p *point.Batch, i int) *entry {
 		return e
 	}
 	e := s.engine.dictionary.intern(p, i)
-	if e != e.metric.overflow {
+	if !e.overflow {
 		s.known[hash] = e
 	}
 	return e
