@@ -17,11 +17,20 @@ type ref struct{ chunk, cell uint32 }
 func Rollup(views []*View, width int64, typeOf func(series uint32) point.Type, yield func(series uint32, start int64, s *State) error) error {
 	var singles []*Singles
 	var fulls []*Fulls
+	// In the order of the log: a late point's cell follows the window it was late for.
+	// ^i stands for fulls[i].
+	var chunks []int
 	for _, v := range views {
-		singles = append(singles, v.Singles...)
-		fulls = append(fulls, v.Fulls...)
+		for _, f := range v.Fulls {
+			chunks = append(chunks, ^len(fulls))
+			fulls = append(fulls, f)
+		}
+		for _, c := range v.Singles {
+			chunks = append(chunks, len(singles))
+			singles = append(singles, c)
+		}
 	}
-	starts, ends, refs := bucket(singles, fulls, width)
+	starts, ends, refs := bucket(singles, fulls, chunks, width)
 	states := map[uint32]*State{}
 	var free []*State
 	var order []uint32
@@ -89,19 +98,20 @@ func anyCumulative(refs []ref, singles []*Singles, fulls []*Fulls, typeOf func(u
 
 // bucket sorts the cells by the start of their window, keeping their order within one:
 // the cells of starts[i] are refs[ends[i-1]:ends[i]].
-func bucket(singles []*Singles, fulls []*Fulls, width int64) (starts []int64, ends []int, refs []ref) {
+func bucket(singles []*Singles, fulls []*Fulls, chunks []int, width int64) (starts []int64, ends []int, refs []ref) {
 	index := map[int64]int{}
 	var counts []int
 	last, lastIndex := int64(-1<<62), 0
 	each := func(visit func(start int64, chunk, cell int)) {
-		for c, s := range singles {
-			for i := range s.Offset {
-				visit(Floor(s.Time(i), width), c, i)
+		for _, c := range chunks {
+			if c >= 0 {
+				for i := range singles[c].Offset {
+					visit(Floor(singles[c].Time(i), width), c, i)
+				}
+				continue
 			}
-		}
-		for c, f := range fulls {
-			for i := range f.Offset {
-				visit(Floor(f.Start(i), width), len(singles)+c, i)
+			for i := range fulls[^c].Offset {
+				visit(Floor(fulls[^c].Start(i), width), len(singles)+^c, i)
 			}
 		}
 	}
