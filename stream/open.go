@@ -145,7 +145,7 @@ func (s *Shard) loadTail(base Offset, damage error) error {
 	if info, err := segment.ReadSealed(f); err == nil && s.belongs(info.Header, base) == nil {
 		return s.loadSealedTail(f, name, &info, damage)
 	}
-	r, err := segment.Recover(f)
+	r, err := segment.Recover(f, nil)
 	var bad *segment.CorruptError
 	switch {
 	case errors.As(err, &bad) && bad.Position == 0:

@@ -22,6 +22,9 @@ const (
 	WrappedSize = KeySize + 16
 )
 
+// ErrNone says that a key is needed and there is none.
+var ErrNone = errors.New("there is no key at hand")
+
 // ErrTampered says that a wrapped key, or what it is bound to, is not what was written.
 var ErrTampered = errors.New("the data key is not what was wrapped")
 
@@ -131,8 +134,12 @@ type Wrapped struct {
 }
 
 // NewDataKey draws a data key and wraps it with the current key, bound to bytes that
-// Unwrap must be given again. The source of chance is that of crypto/rand.
+// Unwrap must be given again. The source of chance is that of crypto/rand. Without keys
+// the error is ErrNone.
 func (r *Ring) NewDataKey(chance io.Reader, bound []byte) (cipher.AEAD, Wrapped, error) {
+	if r == nil {
+		return nil, Wrapped{}, ErrNone
+	}
 	var data [KeySize]byte
 	defer clear(data[:])
 	current := &r.keys[0]

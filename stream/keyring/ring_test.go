@@ -163,6 +163,9 @@ func TestWrap(t *testing.T) {
 	if _, err := (*keyring.Ring)(nil).Unwrap(w, bound); !errors.As(err, &missing) || len(missing.Have) != 0 {
 		t.Errorf("without keys: got %v", err)
 	}
+	if _, _, err := (*keyring.Ring)(nil).NewDataKey(rand.Reader, bound); err != keyring.ErrNone {
+		t.Errorf("without keys: got %v, want ErrNone", err)
+	}
 	if before.Holds(again.ID) == nil || after.Holds(again.ID) != nil {
 		t.Error("Holds does not say what Unwrap does")
 	}

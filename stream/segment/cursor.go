@@ -7,8 +7,11 @@ import (
 	"math"
 )
 
+// keepBuffer is how large a buffer may stay that an encrypted frame made large.
+const keepBuffer = 4 << 20
+
 // A Cursor reads the records of one file in order, in big pieces through a buffer that
-// it keeps. Use it as
+// it keeps. Encrypted frames are in the buffer as a whole. Use it as
 //
 //	for c.Next(&record) { … }     // until no whole record is left in the buffer
 //	more, err := c.Fill(limit, n) // the records read so far are no longer valid
@@ -18,10 +21,13 @@ type Cursor struct {
 	file io.ReaderAt
 	salt uint64
 
+	key *Key // nil when the file is plain
+
 	pos  int64 // in the file, of buf[at]
 	buf  []byte
 	at   int
 	need int // bytes from at on that the next step wants
+	tag  int // bytes behind the last record of the frame
 
 	frame    frame // the one that pos is in; left and rest say how much is to come
 	left     int   // records
@@ -38,6 +44,9 @@ func (c *Cursor) Reset(file io.ReaderAt, salt uint64, at Mark, from uint64) {
 		fromTime: math.MinInt64, need: FrameHeaderSize}
 }
 
+// Decrypt gives the cursor the key of an encrypted file.
+func (c *Cursor) Decrypt(key *Key) { c.key = key }
+
 // After makes the cursor pass over the frames that arrived before a time (epoch ms).
 func (c *Cursor) After(ms int64) { c.fromTime = ms }
 
@@ -51,6 +60,7 @@ func (c *Cursor) Fill(limit int64, n int) (bool, error) {
 	if c.err != nil {
 		return false, c.err
 	}
+	c.leave()
 	if c.at > len(c.buf) { // a frame was passed over beyond the buffer
 		c.at, c.buf = 0, c.buf[:0]
 	}
@@ -65,7 +75,7 @@ func (c *Cursor) Fill(limit int64, n int) (bool, error) {
 		return false, c.err
 	}
 	n = int(min(int64(n), int64(have)+room))
-	if cap(c.buf) < n {
+	if cap(c.buf) < n || c.key != nil && n <= keepBuffer && keepBuffer < cap(c.buf) {
 		c.buf = append(make([]byte, 0, n), c.buf...)
 	}
 	got, err := c.file.ReadAt(c.buf[have:n], c.pos+int64(have))
@@ -120,8 +130,17 @@ func (c *Cursor) Next(r *Record) bool {
 	return false
 }
 
+// leave steps over what follows the records of an encrypted frame.
+func (c *Cursor) leave() {
+	if c.left == 0 {
+		c.step(c.tag)
+		c.tag = 0
+	}
+}
+
 // header goes into the next frame of records that is not passed over.
 func (c *Cursor) header() bool {
+	c.leave()
 	if c.at > len(c.buf) || len(c.buf)-c.at < FrameHeaderSize {
 		c.need = FrameHeaderSize
 		return false
@@ -134,14 +153,42 @@ func (c *Cursor) header() bool {
 		c.err = err
 		return false
 	}
-	c.step(FrameHeaderSize)
-	if f.kind != kindRecords || f.first+uint64(f.count) <= c.from || f.arrived < c.fromTime {
-		c.step(f.length)
+	records := f.kind == kindRecords || f.kind == kindSealed
+	if !records || f.first+uint64(f.count) <= c.from || f.arrived < c.fromTime {
+		c.step(FrameHeaderSize + f.length)
 		c.next = f.first + uint64(f.count)
 		return true
 	}
+	if f.kind == kindSealed || c.key != nil {
+		return c.unseal(f)
+	}
+	c.step(FrameHeaderSize)
 	c.frame, c.left, c.rest = f, f.count, f.length
 	return true
+}
+
+// unseal goes into an encrypted frame, which it decrypts in the buffer.
+func (c *Cursor) unseal(f frame) bool {
+	switch n := FrameHeaderSize + f.length; {
+	case c.key == nil:
+		c.err = errNoKey
+	case f.kind != kindSealed:
+		c.err = corrupt(c.pos, "the frame is not encrypted; the file is")
+	case len(c.buf)-c.at < n:
+		c.need = n
+	default:
+		b := c.buf[c.at:][:n]
+		body := b[FrameHeaderSize:]
+		plain, err := c.key.open(body[:0], b, f)
+		if err != nil {
+			c.err = err
+			return false
+		}
+		c.step(FrameHeaderSize)
+		c.frame, c.left, c.rest, c.tag = f, f.count, len(plain), Overhead
+		return true
+	}
+	return false
 }
 
 func (c *Cursor) step(n int) {

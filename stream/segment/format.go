@@ -8,15 +8,19 @@ import (
 )
 
 const (
-	// Version is the one that is written, and the only one that is read.
-	Version = 1
+	// Version is that of a plain file, VersionEncrypted that of an encrypted one. No other is read.
+	Version          = 1
+	VersionEncrypted = 2
 	// HeaderSize is the length of a file's header: no frame starts below it.
 	HeaderSize = 64
 	// FrameHeaderSize is what a caller leaves free before the records of a frame.
 	FrameHeaderSize = 64
+	// Overhead is what a caller had better leave free behind the records of a frame: an
+	// encrypted body is that much longer, and is copied where there is no room.
+	Overhead = 16
 	// RecordHeaderSize is what a record takes beside its key and data (16 more with a hash).
 	RecordHeaderSize = 12
-	// MaxBody bounds the records of one frame, in bytes.
+	// MaxBody bounds the body of one frame, in bytes.
 	MaxBody = 64 << 20
 	// MaxKey bounds the key of a record, in bytes.
 	MaxKey = math.MaxUint16
@@ -29,6 +33,8 @@ const (
 	kindRecords = 1
 	kindMark    = 2
 	kindFooter  = 3
+	kindKey     = 4
+	kindSealed  = 5 // records, encrypted
 
 	flagHash = 1
 )
@@ -67,12 +73,29 @@ type Header struct {
 	Created int64  // of the shard, epoch seconds
 	Base    uint64 // offset of the first record of the file
 	Started int64  // when the file was made, epoch milliseconds
+
+	Encrypted bool // the version says so
+}
+
+func (h Header) version() uint32 {
+	if h.Encrypted {
+		return VersionEncrypted
+	}
+	return Version
+}
+
+// start is where the first frame begins that is no part of how the file was made.
+func (h Header) start() int64 {
+	if h.Encrypted {
+		return HeaderSize + keyFrameSize
+	}
+	return HeaderSize
 }
 
 func (h Header) encode() []byte {
 	b := make([]byte, HeaderSize)
 	copy(b, headerMagic)
-	le.PutUint32(b[8:], Version)
+	le.PutUint32(b[8:], h.version())
 	le.PutUint32(b[12:], h.Shard)
 	le.PutUint64(b[16:], h.Salt)
 	le.PutUint64(b[24:], h.Stream)
@@ -93,12 +116,14 @@ func decodeHeader(b []byte) (Header, error) {
 	if got, want := crc32.Checksum(b[:60], castagnoli), le.Uint32(b[60:]); got != want {
 		return Header{}, corrupt(0, "the header has CRC %08x, not %08x", got, want)
 	}
-	if v := le.Uint32(b[8:]); v != Version {
-		return Header{}, fmt.Errorf("the segment has version %d; this program reads version %d", v, Version)
+	v := le.Uint32(b[8:])
+	if v != Version && v != VersionEncrypted {
+		return Header{}, fmt.Errorf("the segment has version %d; this program reads %d and %d", v, Version, VersionEncrypted)
 	}
 	return Header{
 		Shard: le.Uint32(b[12:]), Salt: le.Uint64(b[16:]), Stream: le.Uint64(b[24:]),
 		Created: int64(le.Uint64(b[32:])), Base: le.Uint64(b[40:]), Started: int64(le.Uint64(b[48:])),
+		Encrypted: v == VersionEncrypted,
 	}, nil
 }
 
@@ -158,11 +183,15 @@ func decodeFrame(b []byte, salt uint64, at int64) (frame, error) {
 		return frame{}, corrupt(at, "the frame says that %d bytes were synced before it", f.synced)
 	case f.length > MaxBody:
 		return frame{}, corrupt(at, "the frame has %d bytes, more than %d", f.length, MaxBody)
-	case f.kind < kindRecords || f.kind > kindFooter:
+	case f.kind < kindRecords || f.kind > kindSealed:
 		return frame{}, corrupt(at, "no frame is of kind %d", f.kind)
+	case f.kind == kindKey && at != HeaderSize:
+		return frame{}, corrupt(at, "a key does not stand behind the header")
 	case f.kind == kindRecords && (f.count == 0 || f.length < f.count*RecordHeaderSize),
+		f.kind == kindSealed && (f.count == 0 || f.length-Overhead < f.count*RecordHeaderSize),
 		f.kind == kindMark && (f.count != 0 || f.length != 0),
-		f.kind == kindFooter && f.count != 0:
+		f.kind == kindFooter && f.count != 0,
+		f.kind == kindKey && (f.count != 0 || f.length != keyBodySize):
 		return frame{}, corrupt(at, "a frame of kind %d has %d records in %d bytes", f.kind, f.count, f.length)
 	}
 	return f, nil

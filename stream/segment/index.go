@@ -53,7 +53,7 @@ func (x Index) BeforeTime(ms int64) Mark {
 type Info struct {
 	Header
 	End          uint64 // offset after the last record
-	Size         int64  // bytes that hold frames, the header included
+	Size         int64  // bytes that hold frames, the header (and the key) included
 	FirstArrived int64  // epoch milliseconds; 0 when there is no record
 	LastArrived  int64
 	Index        Index
@@ -121,8 +121,8 @@ func ReadSealed(f vfs.File) (Info, error) {
 	if err != nil {
 		return Info{Header: h}, fmt.Errorf("size: %w", err)
 	}
-	info := Info{Header: h, End: h.Base, Size: HeaderSize}
-	if size < HeaderSize+FrameHeaderSize+footerFixed+trailerSize {
+	info := Info{Header: h, End: h.Base, Size: h.start()}
+	if size < h.start()+FrameHeaderSize+footerFixed+trailerSize {
 		return info, corrupt(size, "the file ends without a footer")
 	}
 	t := make([]byte, trailerSize)
@@ -131,7 +131,7 @@ func ReadSealed(f vfs.File) (Info, error) {
 	}
 	at := int64(le.Uint64(t[16:]))
 	if string(t[:8]) != trailerMagic || le.Uint64(t[8:]) != h.Salt || crc32.Checksum(t[:28], castagnoli) != le.Uint32(t[28:]) ||
-		at < HeaderSize || at > size-trailerSize-FrameHeaderSize-footerFixed {
+		at < h.start() || at > size-trailerSize-FrameHeaderSize-footerFixed {
 		return info, corrupt(size-trailerSize, "the file does not end as a sealed segment does")
 	}
 	b := make([]byte, size-trailerSize-at)

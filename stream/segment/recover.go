@@ -7,6 +7,7 @@ import (
 	"hash/crc32"
 	"io"
 
+	"freshet/stream/keyring"
 	"freshet/stream/vfs"
 )
 
@@ -18,6 +19,10 @@ type Recovered struct {
 	Synced int64 // bytes that the frames say were durable
 	Marked bool  // the file ends with a frame that says that all before it is durable
 	Torn   int64 // bytes after Info.Size that a crash left half written; Resume cuts them
+
+	// The file was being made when a crash came and never held a record. The error says
+	// what it lacks; the caller puts another in its place.
+	Unfinished bool
 }
 
 // Recover reads a file that has no footer from its first frame to its last. Where the
@@ -25,20 +30,28 @@ type Recovered struct {
 // place was synced once: then bytes that were safe are damaged, and the error is a
 // *CorruptError, with the frames before the damage in Recovered. Otherwise the rest was
 // never synced: it is torn, and no error. Recover writes nothing.
-func Recover(f vfs.File) (*Recovered, error) {
+//
+// Frames of an encrypted file are decrypted to be checked. Without its key the error is a
+// *keyring.MissingError, which says nothing about the file being sound.
+func Recover(f vfs.File, keys *keyring.Ring) (*Recovered, error) {
 	h, err := ReadHeader(f)
 	r := &Recovered{Info: Info{Header: h, End: h.Base, Size: HeaderSize}, Synced: HeaderSize}
-	if err != nil {
-		return r, err
-	}
-	size, err := f.Size()
-	if err != nil {
-		return r, fmt.Errorf("size: %w", err)
+	size, sized := f.Size()
+	if sized != nil {
+		return r, fmt.Errorf("size: %w", sized)
 	}
 	w := &window{file: f, size: size}
+	if err == nil && h.Encrypted {
+		w.key, err = ReadKey(f, keys)
+	}
+	var bad *CorruptError
+	if err != nil {
+		r.Unfinished = errors.As(err, &bad) && size <= h.start()
+		return r, err
+	}
+	r.Size = h.start()
 	for r.Size < size {
 		fr, err := w.frame(&r.Info)
-		var bad *CorruptError
 		if errors.As(err, &bad) {
 			r.Torn = size - r.Size
 			return r, w.search(h.Salt, bad)
@@ -50,7 +63,7 @@ func Recover(f vfs.File) (*Recovered, error) {
 			r.Torn = size - r.Size
 			return r, nil
 		}
-		if fr.kind == kindRecords {
+		if fr.count > 0 {
 			r.add(fr)
 		}
 		r.Marked = fr.kind == kindMark && fr.synced == fr.position
@@ -62,10 +75,12 @@ func Recover(f vfs.File) (*Recovered, error) {
 
 // window is a part of a file in memory.
 type window struct {
-	file vfs.File
-	size int64
-	at   int64 // position of buf
-	buf  []byte
+	file  vfs.File
+	size  int64
+	key   *Key  // nil when the file is plain
+	at    int64 // position of buf
+	buf   []byte
+	plain []byte // a decrypted body; buf stays as the file is
 }
 
 // bytes returns n bytes at a position, fewer at the end of the file.
@@ -99,17 +114,26 @@ func (w *window) frame(info *Info) (frame, error) {
 		return frame{}, corrupt(info.Size, "the frame starts with record %d at %d ms; it should be record %d, not before %d ms",
 			f.first, f.arrived, info.End, info.LastArrived)
 	}
-	body, err := w.bytes(info.Size+FrameHeaderSize, f.length)
+	if f.kind == kindKey || f.kind == kindRecords && info.Encrypted || f.kind == kindSealed && !info.Encrypted {
+		return frame{}, corrupt(info.Size, "a file of version %d has no frame of kind %d there", info.version(), f.kind)
+	}
+	b, err = w.bytes(info.Size, FrameHeaderSize+f.length)
 	if err != nil {
 		return frame{}, err
 	}
+	body := b[FrameHeaderSize:]
 	if len(body) < f.length {
 		return frame{}, corrupt(info.Size, "the frame has %d bytes, and %d follow", f.length, len(body))
 	}
 	if got := crc32.Checksum(body, castagnoli); got != f.body {
 		return frame{}, corrupt(info.Size, "the body of the frame has CRC %08x, not %08x", got, f.body)
 	}
-	if f.kind == kindRecords {
+	switch f.kind {
+	case kindSealed:
+		if w.plain, err = w.key.open(w.plain[:0], b, f); err == nil {
+			err = checkRecords(w.plain, f)
+		}
+	case kindRecords:
 		err = checkRecords(body, f)
 	}
 	return f, err

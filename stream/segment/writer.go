@@ -1,9 +1,12 @@
 package segment
 
 import (
+	"crypto/rand"
 	"fmt"
 	"hash/crc32"
+	"io"
 
+	"freshet/stream/keyring"
 	"freshet/stream/vfs"
 )
 
@@ -13,6 +16,7 @@ import (
 type Writer struct {
 	file   vfs.File
 	info   Info
+	key    *Key  // of an encrypted file that was made by this Writer, else nil
 	synced int64 // bytes of the file that are durable
 	marked int64 // what the frames in the file say at most of that
 }
@@ -33,9 +37,42 @@ func Create(fs vfs.FS, name string, h Header) (*Writer, error) {
 	return &Writer{file: f, info: Info{Header: h, End: h.Base, Size: HeaderSize}, synced: HeaderSize, marked: HeaderSize}, nil
 }
 
+// CreateEncrypted makes a file that holds a header and a new key, wrapped with the current
+// one of the ring, durably. The caller syncs the directory.
+func CreateEncrypted(fs vfs.FS, name string, h Header, keys *keyring.Ring) (*Writer, error) {
+	return createEncrypted(fs, name, h, keys, rand.Reader)
+}
+
+func createEncrypted(fs vfs.FS, name string, h Header, keys *keyring.Ring, chance io.Reader) (*Writer, error) {
+	h.Encrypted = true
+	key, frame, err := newKey(h, keys, chance)
+	if err != nil {
+		return nil, fmt.Errorf("create segment: %w", err)
+	}
+	// The header is durable first: of a file that ends within its key one can always
+	// tell that it was to be an encrypted one, without records yet.
+	w, err := Create(fs, name, h)
+	if err != nil {
+		return nil, err
+	}
+	if _, err = w.file.WriteAt(frame, HeaderSize); err == nil {
+		err = w.file.Sync()
+	}
+	if err != nil {
+		w.file.Close()
+		return nil, fmt.Errorf("write key: %w", err)
+	}
+	w.key, w.info.Size = key, h.start()
+	w.synced, w.marked = h.start(), h.start()
+	return w, nil
+}
+
 // Resume goes on with a file that Recover has read: it cuts the torn tail, writes again
 // what was not known to be durable and syncs. Writing again matters, because a file
 // system may have dropped pages whose sync failed and still show them to readers.
+//
+// An encrypted file takes no more records: what was torn may have been encrypted with the
+// nonce that the next frame would use. The caller seals it and goes on in another.
 func Resume(f vfs.File, r *Recovered) (*Writer, error) {
 	if r.Torn > 0 {
 		if err := f.Truncate(r.Size); err != nil {
@@ -94,12 +131,20 @@ func (w *Writer) Synced() int64 { return w.synced }
 func (w *Writer) File() vfs.File { return w.file }
 
 // Write appends a frame of records. The frame has FrameHeaderSize bytes to be filled in,
-// then the records. Arrived must not fall from one frame to the next.
+// then the records, and is encrypted in place if the file is: the caller has no more use
+// for its bytes. Arrived must not fall from one frame to the next.
 func (w *Writer) Write(b []byte, count int, arrived int64) error {
 	f := frame{
 		position: w.info.Size, synced: w.synced, first: w.info.End, arrived: arrived, kind: kindRecords,
-		length: len(b) - FrameHeaderSize, count: count, body: crc32.Checksum(b[FrameHeaderSize:], castagnoli),
+		length: len(b) - FrameHeaderSize, count: count,
 	}
+	if w.info.Encrypted {
+		var err error
+		if b, err = w.seal(&f, b); err != nil {
+			return fmt.Errorf("write frame: %w", err)
+		}
+	}
+	f.body = crc32.Checksum(b[FrameHeaderSize:], castagnoli)
 	f.encode(b, w.info.Salt)
 	if _, err := w.file.WriteAt(b, w.info.Size); err != nil {
 		return fmt.Errorf("write frame: %w", err)
@@ -108,6 +153,17 @@ func (w *Writer) Write(b []byte, count int, arrived int64) error {
 	w.info.Size += int64(len(b))
 	w.marked = w.synced
 	return nil
+}
+
+// seal encrypts the body of a frame and completes what the frame says of it.
+func (w *Writer) seal(f *frame, b []byte) ([]byte, error) {
+	if w.key == nil {
+		return nil, fmt.Errorf("an encrypted file that was recovered takes no more records")
+	}
+	f.kind = kindSealed
+	f.length += Overhead
+	f.encode(b, w.info.Salt) // but for the CRC of the body, which nothing is bound to
+	return w.key.seal(b, f.position)
 }
 
 // Sync makes all that is written durable.
