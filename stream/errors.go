@@ -7,7 +7,12 @@ import (
 
 var (
 	// ErrShardClosed ends appends and reads: the log of the shard is shut.
-	ErrShardClosed = errors.New("the shard is closed")
+	ErrShardClosed = errors.New("the log of the shard is shut")
+	// ErrMoved refuses a submission because a reshard closes the shard, or has: wait with
+	// Settled and route again.
+	ErrMoved = errors.New("the shard has been split or merged; its hash keys belong to other shards")
+	// ErrEnd ends reads: the shard is closed by a reshard and all of it was read.
+	ErrEnd = errors.New("the end of a closed shard")
 	// ErrOverloaded refuses a submission because too many bytes wait for the disk. Try later.
 	ErrOverloaded = errors.New("too many bytes wait to be written")
 	// ErrTooLarge refuses a submission that would never be accepted.
@@ -19,6 +24,14 @@ var (
 	// ErrStreamExists and ErrBadName refuse to create a stream.
 	ErrStreamExists = errors.New("the stream exists")
 	ErrBadName      = errors.New("not a stream name")
+	// ErrNoStream and ErrNoShard say that there is none of that name or id.
+	ErrNoStream = errors.New("no such stream")
+	ErrNoShard  = errors.New("no such shard")
+	// ErrNotOpen, ErrNotAdjacent, ErrBadSplit and ErrTooManyShards refuse a reshard.
+	ErrNotOpen       = errors.New("the shard is closed")
+	ErrNotAdjacent   = errors.New("the hash keys of the shards are not adjacent")
+	ErrBadSplit      = errors.New("the hash key does not divide the shard")
+	ErrTooManyShards = errors.New("too many shards")
 )
 
 // FailedError says that a write or sync failed. The shard accepts no record until the

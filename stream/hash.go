@@ -32,6 +32,18 @@ func (h HashKey) Compare(o HashKey) int {
 	return 1
 }
 
+// previous is the key below h, which is not 0.
+func (h HashKey) previous() HashKey {
+	lo, borrow := bits.Sub64(h.Lo, 1, 0)
+	return HashKey{h.Hi - borrow, lo}
+}
+
+// Next is the key above h, and 0 for the greatest.
+func (h HashKey) Next() HashKey {
+	lo, carry := bits.Add64(h.Lo, 1, 0)
+	return HashKey{h.Hi + carry, lo}
+}
+
 // String is the key in decimal.
 func (h HashKey) String() string {
 	hi, high := bits.Div64(0, h.Hi, 1e19)
@@ -81,9 +93,7 @@ func hashRange(i, n int) (first, last HashKey) {
 	}
 	first, last = times(uint64(i)), maxHashKey
 	if i < n-1 {
-		next := times(uint64(i + 1))
-		lo, borrow := bits.Sub64(next.Lo, 1, 0)
-		last = HashKey{next.Hi - borrow, lo}
+		last = times(uint64(i + 1)).previous()
 	}
 	return first, last
 }

@@ -5,13 +5,19 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	iofs "io/fs"
 	"path"
+	"regexp"
+	"slices"
 	"sort"
 	"sync"
 	"time"
 )
 
 const lockFile = "lock"
+
+// streamFolder is what streamTopology.dir makes.
+var streamFolder = regexp.MustCompile(`^[0-9]{6,}-[A-Za-z0-9_.-]+$`)
 
 // Log is a directory of streams. Its methods may be called by several goroutines at once.
 type Log struct {
@@ -20,9 +26,9 @@ type Log struct {
 	swept   chan struct{} // holds a token when the sweeper should look now
 	grown   chan struct{} // holds a token when there are shards to run
 
-	// creating is held while the topology changes on disk.
+	// creating is held while the topology changes on disk and in memory.
 	creating sync.Mutex
-	topology topology
+	topology topology // what is on disk
 
 	mu      sync.Mutex
 	streams map[string]*Stream
@@ -81,34 +87,108 @@ func (l *Log) load() error {
 		if err != nil {
 			return err
 		}
-		for _, sh := range s.shards {
+		for _, sh := range s.Shards() {
 			sh.open()
 		}
 		l.streams[st.Name] = s
-		l.idle = append(l.idle, s.shards...)
+		l.idle = append(l.idle, s.OpenShards()...)
+	}
+	return l.clear()
+}
+
+// clear removes the folders of streams and shards that a crash left without a place in
+// the topology. Their numbers were never given out, or never will be again.
+func (l *Log) clear() error {
+	fs, dir := l.options.FS, l.options.Dir
+	kept := map[string]bool{}
+	for _, st := range l.topology.Streams {
+		kept[st.dir()] = true
+		names, err := fs.ReadDir(path.Join(dir, st.dir()))
+		if errors.Is(err, iofs.ErrNotExist) {
+			continue // its shards have reported it
+		}
+		if err != nil {
+			return err
+		}
+		for _, name := range names {
+			id, ok := parseShardID(name)
+			known := slices.ContainsFunc(st.Shards, func(sh shardTopology) bool { return sh.ID == id })
+			if !ok || known {
+				continue
+			}
+			if err := fs.RemoveAll(path.Join(dir, st.dir(), name)); err != nil {
+				return err
+			}
+		}
+	}
+	names, err := fs.ReadDir(dir)
+	if err != nil {
+		return err
+	}
+	for _, name := range names {
+		if kept[name] || !streamFolder.MatchString(name) {
+			continue
+		}
+		if err := fs.RemoveAll(path.Join(dir, name)); err != nil {
+			return err
+		}
 	}
 	return nil
 }
 
 // build makes a stream out of its topology without looking at its files.
 func (l *Log) build(t streamTopology) (*Stream, error) {
-	s := &Stream{name: t.Name, number: t.Number, created: t.Created}
+	s := &Stream{log: l, name: t.Name, number: t.Number, created: t.Created}
+	s.retention.Store(t.Retention)
+	s.encrypted.Store(t.Encrypted)
+	var all []*Shard
 	for _, sh := range t.Shards {
-		first, err := ParseHashKey(sh.First)
+		made, err := s.buildShard(t.dir(), sh)
 		if err != nil {
 			return nil, fmt.Errorf("topology of %s: %w", t.Name, err)
 		}
-		last, err := ParseHashKey(sh.Last)
-		if err != nil {
-			return nil, fmt.Errorf("topology of %s: %w", t.Name, err)
-		}
-		s.shards = append(s.shards, &Shard{
-			log: l, stream: s, id: sh.ID, first: first, last: last, created: sh.Created,
-			dir:   path.Join(l.options.Dir, t.dir(), sh.ID.String()),
-			queue: queue{limit: l.options.PendingBytes, wake: make(chan struct{}, 1)},
-		})
+		all = append(all, made)
+	}
+	s.reshape(all)
+	for _, sh := range all {
+		s.adopted(sh)
 	}
 	return s, nil
+}
+
+// buildShard makes a shard out of its topology without looking at its files.
+func (s *Stream) buildShard(dir string, t shardTopology) (*Shard, error) {
+	first, err := ParseHashKey(t.First)
+	if err != nil {
+		return nil, err
+	}
+	last, err := ParseHashKey(t.Last)
+	if err != nil {
+		return nil, err
+	}
+	sh := &Shard{
+		log: s.log, stream: s, id: t.ID, first: first, last: last, created: t.Created, parents: t.Parents,
+		dir:    path.Join(s.log.options.Dir, dir, t.ID.String()),
+		retire: make(chan retirement), gone: make(chan struct{}), lastArrived: t.Created * 1000,
+		queue: queue{limit: s.log.options.PendingBytes, wake: make(chan struct{}, 1)},
+	}
+	moved := make(chan struct{})
+	if t.Closed != 0 {
+		sh.closing.Store(&closing{at: t.Closed, end: t.End})
+		close(moved)
+	}
+	sh.moved.Store(&moved)
+	return sh, nil
+}
+
+// adopted tells the parents of a shard of it.
+func (s *Stream) adopted(child *Shard) {
+	for _, id := range child.parents {
+		if p, ok := s.Shard(id); ok {
+			children := append(slices.Clone(p.Children()), child.id)
+			p.children.Store(&children)
+		}
+	}
 }
 
 // Stream finds a stream by name.
@@ -129,108 +209,6 @@ func (l *Log) Streams() []*Stream {
 	}
 	sort.Slice(all, func(i, j int) bool { return all[i].name < all[j].name })
 	return all
-}
-
-// Create makes a stream whose shards have equal parts of the hash keys. When it returns
-// nil the stream is durable. The error is ErrStreamExists, ErrBadName, or that of the
-// disk, after which the stream may be there when the log is opened again.
-func (l *Log) Create(name string, shards int) (*Stream, error) {
-	if err := checkName(name); err != nil {
-		return nil, err
-	}
-	if shards < 1 || shards > MaxShards {
-		return nil, fmt.Errorf("create stream %s: %d shards, not 1 to %d", name, shards, MaxShards)
-	}
-	l.creating.Lock()
-	defer l.creating.Unlock()
-	if _, ok := l.Stream(name); ok {
-		return nil, fmt.Errorf("create stream %s: %w", name, ErrStreamExists)
-	}
-	now := l.options.Now()
-	st := streamTopology{Number: l.topology.NextStream, Name: name, Created: now.UnixMilli()}
-	for i := range shards {
-		first, last := hashRange(i, shards)
-		st.Shards = append(st.Shards, shardTopology{ID: ShardID(i), First: first.String(), Last: last.String(), Created: now.Unix()})
-	}
-	s, err := l.build(st)
-	if err != nil {
-		return nil, err
-	}
-	l.topology.NextStream++ // also when what follows fails half-way
-	err = l.makeStream(s, st)
-	if err == nil {
-		err = l.adopt(s)
-	}
-	if err != nil {
-		for _, sh := range s.shards {
-			sh.shut()
-		}
-		return nil, fmt.Errorf("create stream %s: %w", name, err)
-	}
-	return s, nil
-}
-
-// adopt makes a stream known and has it run.
-func (l *Log) adopt(s *Stream) error {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.state == ended {
-		return ErrShardClosed
-	}
-	l.streams[s.name] = s
-	l.idle = append(l.idle, s.shards...)
-	select {
-	case l.grown <- struct{}{}:
-	default:
-	}
-	return nil
-}
-
-// makeStream puts the files of a new stream on disk and then names it in the topology.
-func (l *Log) makeStream(s *Stream, st streamTopology) error {
-	fs, dir := l.options.FS, path.Join(l.options.Dir, st.dir())
-	if err := fs.RemoveAll(dir); err != nil { // what a crash left of an attempt
-		return err
-	}
-	for _, sh := range s.shards {
-		if err := fs.MkdirAll(sh.dir); err != nil {
-			return err
-		}
-		if err := sh.beginTail(0); err != nil {
-			return err
-		}
-	}
-	if err := fs.SyncDir(dir); err != nil {
-		return err
-	}
-	if err := fs.SyncDir(l.options.Dir); err != nil {
-		return err
-	}
-	t := topology{NextStream: l.topology.NextStream, Streams: append(l.topology.Streams[:len(l.topology.Streams):len(l.topology.Streams)], st)}
-	if err := writeTopology(fs, l.options.Dir, t); err != nil {
-		return err
-	}
-	l.topology = t
-	return nil
-}
-
-// checkName allows the names that Kinesis does, but none of dots alone.
-func checkName(name string) error {
-	dots := true
-	for i := range len(name) {
-		c := name[i]
-		switch {
-		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9', c == '_', c == '-':
-			dots = false
-		case c == '.':
-		default:
-			return fmt.Errorf("%w: %.140q holds %q; letters, digits and _ . - are allowed", ErrBadName, name, c)
-		}
-	}
-	if len(name) == 0 || len(name) > 128 || dots {
-		return fmt.Errorf("%w: %.140q has %d characters; 1 to 128, not only dots, are allowed", ErrBadName, name, len(name))
-	}
-	return nil
 }
 
 // Run writes what is submitted, and drops what is past its retention, until ctx ends.
@@ -282,6 +260,7 @@ func (l *Log) finish() {
 	for _, s := range l.idle {
 		s.shut()
 	}
+	l.idle = nil
 }
 
 func (l *Log) sweepSoon() {
@@ -293,12 +272,13 @@ func (l *Log) sweepSoon() {
 
 func (l *Log) sweep() {
 	for _, s := range l.Streams() {
-		for _, sh := range s.shards {
+		for _, sh := range s.Shards() {
 			if sh.overdue(l.options.Now()) {
 				sh.queue.poke()
 			}
 			sh.sweep()
 		}
+		s.forget()
 	}
 }
 
@@ -311,7 +291,7 @@ func (l *Log) Close() error {
 	l.mu.Unlock()
 	var errs []error
 	for _, s := range l.Streams() {
-		for _, sh := range s.shards {
+		for _, sh := range s.Shards() {
 			errs = append(errs, sh.shut())
 		}
 	}
@@ -325,6 +305,7 @@ func (s *Shard) shut() error {
 		g.finish(0, s.queue.failure())
 	}
 	s.view.end(ErrShardClosed)
+	s.left.Do(func() { close(s.gone) })
 	if s.tail == nil {
 		return nil
 	}

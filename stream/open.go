@@ -36,7 +36,15 @@ func (s *Shard) open() {
 			s.lastArrived = max(s.lastArrived, f.lastArrived)
 		}
 	}
+	c := s.closing.Load()
+	if c != nil && len(s.view.files) == 0 { // all are past their retention
+		s.view.horizon.Store(uint64(c.end))
+		s.view.durable.Store(uint64(c.end))
+	}
 	if err == nil {
+		if c != nil {
+			s.queue.err, s.view.stop = ErrMoved, ErrEnd
+		}
 		return
 	}
 	var damage *DamageError
@@ -69,20 +77,49 @@ func (s *Shard) load() error {
 			s.log.options.Logger.Warn("a file that is no part of the log is passed over", "file", path.Join(s.dir, n))
 		}
 	}
+	if c := s.closing.Load(); c != nil {
+		return s.loadClosed(bases, c.end)
+	}
 	if len(bases) == 0 {
 		return s.damage(s.dir, -1, 0, "the shard has no file")
 	}
-	var damage error
-	for i, base := range bases[:len(bases)-1] {
+	last := bases[len(bases)-1]
+	damage, err := s.loadAllSealed(bases[:len(bases)-1], last)
+	if err != nil {
+		return err
+	}
+	if err := s.loadTail(last, damage); err != nil {
+		return err
+	}
+	return damage
+}
+
+// loadClosed reads the files of a shard that a reshard closed, whose last one was sealed
+// before the topology said so. None is left when all are past their retention.
+func (s *Shard) loadClosed(bases []Offset, end Offset) error {
+	damage, err := s.loadAllSealed(bases, end)
+	if err != nil {
+		return err
+	}
+	return damage
+}
+
+// loadAllSealed reads files up to the record at end, and returns the first damage.
+func (s *Shard) loadAllSealed(bases []Offset, end Offset) (damage, err error) {
+	for i, base := range bases {
 		f, err := s.loadSealed(base)
 		if err != nil {
-			return err
+			return nil, err
+		}
+		next := end
+		if i+1 < len(bases) {
+			next = bases[i+1]
 		}
 		if f.bad != nil {
-			f.end = bases[i+1]
-		} else if f.end != bases[i+1] {
-			missing := &file{name: path.Join(s.dir, segmentName(f.end)), base: f.end, end: bases[i+1], sealed: true}
-			missing.bad = s.damage(missing.name, -1, f.end, fmt.Sprintf("records %d to %d are missing", f.end, bases[i+1]))
+			f.end = next
+		} else if f.end != next {
+			missing := &file{name: path.Join(s.dir, segmentName(f.end)), base: f.end, end: next, sealed: true}
+			missing.bad = s.damage(missing.name, -1, f.end, fmt.Sprintf("records %d to %d are missing", f.end, next))
 			s.view.files = append(s.view.files, f)
 			f = missing
 		}
@@ -91,10 +128,7 @@ func (s *Shard) load() error {
 		}
 		s.view.files = append(s.view.files, f)
 	}
-	if err := s.loadTail(bases[len(bases)-1], damage); err != nil {
-		return err
-	}
-	return damage
+	return damage, nil
 }
 
 // loadSealed reads header and footer of a file that has another behind it.
@@ -180,6 +214,13 @@ func (s *Shard) loadTail(base Offset, damage error) error {
 
 // loadSealedTail begins a file behind one that a crash left without a successor.
 func (s *Shard) loadSealedTail(f vfs.File, name string, info *segment.Info, damage error) error {
+	if info.End == info.Base && damage == nil {
+		// A reshard that never came to be sealed a file without records. The next has its name.
+		if err := s.log.options.FS.Remove(name); err != nil {
+			return fmt.Errorf("remove an empty file: %w", err)
+		}
+		return s.beginTail(Offset(info.Base))
+	}
 	s.view.files = append(s.view.files, newFile(name, info, info.Size, true))
 	if damage != nil {
 		return nil

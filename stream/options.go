@@ -12,8 +12,10 @@ const (
 	MaxRecordBytes = 10 << 20
 	// MaxKeyBytes bounds a partition key: 256 characters of four bytes.
 	MaxKeyBytes = 1024
-	// MaxShards bounds the shards of a stream.
+	// MaxShards bounds the open shards of a stream.
 	MaxShards = 1024
+	// MaxKeptShards bounds the shards of a stream with those that reshards closed.
+	MaxKeptShards = 10 * MaxShards
 
 	defaultSegmentBytes = 64 << 20
 	defaultPendingBytes = 16 << 20
@@ -62,8 +64,11 @@ func (o Options) withDefaults() Options {
 }
 
 // segmentAge is how old the records of a tail may grow before it is sealed, so that a
-// quiet shard, too, drops what is past its retention.
-func (o Options) segmentAge() time.Duration { return max(o.Retention/24, time.Second) }
+// quiet shard, too, drops what is past its retention. There is none when all is kept.
+func (s *Shard) segmentAge() (time.Duration, bool) {
+	retention := s.stream.Retention()
+	return max(retention/24, time.Second), retention > 0
+}
 
 // sweepEvery is how often retention looks.
 func (o Options) sweepEvery() time.Duration {

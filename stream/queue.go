@@ -179,6 +179,15 @@ func (q *queue) stop(err error) {
 	}
 }
 
+// replace puts another reason in the place of one that turned out to be wrong.
+func (q *queue) replace(old, err error) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.err == old {
+		q.err = err
+	}
+}
+
 func (q *queue) failure() error {
 	q.mu.Lock()
 	defer q.mu.Unlock()

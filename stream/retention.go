@@ -32,15 +32,20 @@ func (s *Shard) sweep() {
 // trim takes the oldest file out of the list, if retention says so, and returns its name.
 func (s *Shard) trim() string {
 	o, v := &s.log.options, &s.view
-	now := o.Now()
+	closed, retention := s.closing.Load(), s.stream.Retention()
+	before := o.Now().Add(-retention).UnixMilli() // what arrived sooner is not kept
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	if v.stop != nil || len(v.files) < 2 {
+	if v.stop != nil && closed == nil || len(v.files) == 0 || len(v.files) == 1 && closed == nil {
 		return ""
 	}
 	f := v.files[0]
-	old := o.Retention > 0 && f.lastArrived < now.Add(-o.Retention).UnixMilli()
-	if !f.sealed || !old && !(o.RetentionBytes > 0 && v.bytesLocked() > o.RetentionBytes) {
+	old := retention > 0 && f.lastArrived < before
+	large := o.RetentionBytes > 0 && v.bytesLocked() > o.RetentionBytes
+	if len(v.files) == 1 { // a closed shard can be read until it is past its retention as a whole
+		old, large = old && closed.at < before, false
+	}
+	if !f.sealed || f.bad != nil || !old && !large {
 		return ""
 	}
 	for _, from := range v.holds {
@@ -63,8 +68,9 @@ func (v *view) bytesLocked() int64 {
 
 // overdue says whether the sequencer should roll a quiet tail.
 func (s *Shard) overdue(now time.Time) bool {
-	o, v := &s.log.options, &s.view
-	if o.Retention <= 0 {
+	v := &s.view
+	age, ok := s.segmentAge()
+	if !ok {
 		return false
 	}
 	v.mu.Lock()
@@ -73,5 +79,5 @@ func (s *Shard) overdue(now time.Time) bool {
 		return false
 	}
 	f := v.files[len(v.files)-1]
-	return f.end > f.base && now.UnixMilli()-f.firstArrived > o.segmentAge().Milliseconds()
+	return f.end > f.base && now.UnixMilli()-f.firstArrived > age.Milliseconds()
 }

@@ -48,6 +48,12 @@ func (s *Shard) seekSequence(p Position) (Offset, error) {
 	if n.Shard != s.id || n.Created != uint64(s.created) {
 		return 0, fmt.Errorf("sequence number %s belongs to %s made at %d, not to %s made at %d", n, n.Shard, n.Created, s.id, s.created)
 	}
+	switch {
+	case n == s.FirstSequence():
+		return s.Horizon(), nil
+	case n.Offset == endOffset && s.closing.Load() != nil:
+		return s.Durable(), nil
+	}
 	if d := s.Durable(); n.Offset >= d {
 		return 0, fmt.Errorf("sequence number %s has offset %d, the next one is %d: %w", n, n.Offset, d, ErrNotYet)
 	}

@@ -3,6 +3,8 @@ package stream
 import (
 	"fmt"
 	"math/bits"
+	"strconv"
+	"strings"
 )
 
 // ShardID numbers a shard in its stream, from 0.
@@ -10,6 +12,22 @@ type ShardID uint32
 
 // String is the id as the Kinesis API writes it.
 func (id ShardID) String() string { return fmt.Sprintf("shardId-%012d", uint32(id)) }
+
+// parseShardID reads what String writes.
+func parseShardID(s string) (ShardID, bool) {
+	digits, ok := strings.CutPrefix(s, "shardId-")
+	n, err := strconv.ParseUint(digits, 10, 32)
+	return ShardID(n), ok && err == nil && len(digits) == 12
+}
+
+// ParseShardID reads what String writes.
+func ParseShardID(s string) (ShardID, error) {
+	id, ok := parseShardID(s)
+	if !ok {
+		return 0, fmt.Errorf("shard id %.140q: not of the form shardId-000000000000", s)
+	}
+	return id, nil
+}
 
 // Offset is the running index of a record in its shard, from 0, one more a record.
 type Offset uint64
@@ -23,6 +41,8 @@ type SequenceNumber struct {
 }
 
 const (
+	// endOffset is the running index in the sequence number that ends a closed shard.
+	endOffset      = Offset(1<<63 - 1)
 	sequenceDigits = 56
 	second36       = 1<<36 - 1
 	ten19          = 10_000_000_000_000_000_000

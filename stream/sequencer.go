@@ -18,25 +18,72 @@ const idleBefore = 2 * time.Millisecond
 // sequence writes groups until ctx ends, then what was submitted by then. It is the only
 // one that writes to the shard's files.
 func (s *Shard) sequence(ctx context.Context) {
+	defer s.left.Do(func() { close(s.gone) })
 	idle := time.NewTimer(idleBefore)
 	defer idle.Stop()
-	for s.queue.failure() == nil {
+	for going := true; going && s.tail != nil; {
 		select {
 		case <-s.queue.wake:
 			s.step()
 			idle.Reset(idleBefore)
 		case <-idle.C:
 			s.mark()
+		case r := <-s.retire:
+			s.step()
+			r.done <- s.end(r.seal)
+			going = false
 		case <-ctx.Done():
 			s.queue.stop(ErrShardClosed)
 			s.step()
 			s.mark()
+			going = false
 		}
 	}
 	// Nobody can add to the queue now. What it still holds came before a failure.
 	if g := s.queue.take(); g != nil {
 		g.finish(0, s.queue.failure())
 	}
+}
+
+// retirement asks the sequencer to write what it has and end.
+type retirement struct {
+	seal bool // the last file
+	done chan error
+}
+
+// leave has the sequencer of a shard end, whose queue takes nothing more when seal is set.
+func (s *Shard) leave(seal bool) error {
+	r := retirement{seal: seal, done: make(chan error, 1)}
+	if !seal {
+		s.queue.stop(ErrShardClosed)
+	}
+	select {
+	case s.retire <- r:
+		return <-r.done
+	case <-s.gone:
+		if err := s.queue.failure(); err != ErrMoved {
+			return err
+		}
+		return ErrShardClosed
+	}
+}
+
+// end completes the shard's last file, or lets it go.
+func (s *Shard) end(seal bool) error {
+	if s.tail == nil {
+		return s.queue.failure() // a write has failed
+	}
+	tail := s.tail
+	s.tail = nil
+	defer tail.Close()
+	if !seal {
+		return nil
+	}
+	if err := tail.Seal(); err != nil {
+		return s.failed(err)
+	}
+	s.view.seal(tail.Info())
+	return nil
 }
 
 // step writes the groups that wait, and rolls a tail that is due.
@@ -73,6 +120,7 @@ func (s *Shard) mark() {
 // fail ends appends for good: nothing is known of the file past what was synced.
 func (s *Shard) fail(err error) error {
 	err = s.failed(err)
+	s.queue.replace(ErrMoved, err)
 	s.queue.stop(err)
 	s.tail.Close()
 	s.tail = nil
@@ -111,7 +159,8 @@ func (s *Shard) due(n int64) bool {
 		return false
 	}
 	o := &s.log.options
-	old := o.Retention > 0 && o.Now().UnixMilli()-info.FirstArrived > o.segmentAge().Milliseconds()
+	age, bounded := s.segmentAge()
+	old := bounded && o.Now().UnixMilli()-info.FirstArrived > age.Milliseconds()
 	return old || n > 0 && info.Size+n > o.SegmentBytes
 }
 

@@ -3,6 +3,8 @@ package stream
 import (
 	"context"
 	"fmt"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"freshet/stream/segment"
@@ -16,11 +18,21 @@ type Shard struct {
 	id          ShardID
 	first, last HashKey
 	created     int64 // epoch seconds
+	parents     []ShardID
 	dir         string
 
 	// Owned by the sequencer once it runs, by Open before.
 	tail        *segment.Writer // nil when the shard takes no records
 	lastArrived int64
+
+	retire chan retirement // to the sequencer
+	gone   chan struct{}   // closed when the sequencer has ended, or will never run
+	left   sync.Once       // closes gone
+
+	// Written under Log.creating, read by anyone.
+	closing  atomic.Pointer[closing]   // nil while the shard is open
+	children atomic.Pointer[[]ShardID] // nil while there are none
+	moved    atomic.Pointer[chan struct{}]
 
 	queue queue
 	view  view
@@ -38,12 +50,43 @@ func (s *Shard) Range() (first, last HashKey) { return s.first, s.last }
 // Created is when the shard was made, in whole seconds.
 func (s *Shard) Created() time.Time { return time.Unix(s.created, 0) }
 
+// Parents are the shards that this one was made of: none, the one that was split, or the
+// two that were merged, of which the second is the adjacent parent. They may be gone.
+func (s *Shard) Parents() []ShardID { return s.parents }
+
+// Children are the shards that have its hash keys since a reshard closed it.
+func (s *Shard) Children() []ShardID {
+	if c := s.children.Load(); c != nil {
+		return *c
+	}
+	return nil
+}
+
+// closing is how a reshard ended a shard.
+type closing struct {
+	at  int64 // epoch milliseconds
+	end Offset
+}
+
+// Closed says when a reshard closed the shard, and the offset after its last record.
+func (s *Shard) Closed() (at time.Time, end Offset, ok bool) {
+	c := s.closing.Load()
+	if c == nil {
+		return time.Time{}, 0, false
+	}
+	return time.UnixMilli(c.at), c.end, true
+}
+
+// Holds says whether a hash key belongs to the shard.
+func (s *Shard) Holds(h HashKey) bool { return s.first.Compare(h) <= 0 && h.Compare(s.last) <= 0 }
+
 // Submit copies the entries behind those that wait for the disk and returns at once. The
 // entries of one call follow each other in the shard, without others between them. They
 // are durable when Wait of the Commit returns nil.
 //
-// The error is ErrOverloaded when too much waits, ErrTooLarge, ErrShardClosed, a
-// *FailedError or a *DamageError. Nothing is appended then.
+// The error is ErrOverloaded when too much waits, ErrTooLarge, ErrMoved when a reshard
+// closes the shard, ErrShardClosed, a *FailedError or a *DamageError. Nothing is appended
+// then.
 func (s *Shard) Submit(entries []Entry) (*Commit, error) {
 	first, g, err := s.queue.submit(entries)
 	if err != nil {
@@ -73,12 +116,27 @@ func (s *Shard) Horizon() Offset { return Offset(s.view.horizon.Load()) }
 // before Run.
 func (s *Shard) Hold(name string, from Offset) { s.view.hold(name, from) }
 
+// FirstSequence is below the sequence number of every record of the shard.
+func (s *Shard) FirstSequence() SequenceNumber {
+	return SequenceNumber{Created: uint64(s.created), Shard: s.id, Second: uint64(s.created) - 1}
+}
+
+// LastSequence is above the sequence number of every record of a closed shard.
+func (s *Shard) LastSequence() SequenceNumber {
+	n := SequenceNumber{Created: uint64(s.created), Shard: s.id, Offset: endOffset}
+	if c := s.closing.Load(); c != nil {
+		n.Second = uint64(c.at / 1000)
+	}
+	return n
+}
+
 // SequenceNumber names the record at an offset, which arrived at a time (epoch ms).
 func (s *Shard) SequenceNumber(o Offset, arrived int64) SequenceNumber {
 	return SequenceNumber{Created: uint64(s.created), Shard: s.id, Offset: o, Second: uint64(arrived / 1000)}
 }
 
-// Err is nil while the shard accepts records, then why it does not.
+// Err is nil while the shard accepts records, then why it does not: ErrMoved if a reshard
+// closes it.
 func (s *Shard) Err() error { return s.queue.failure() }
 
 // String is the stream's name and the shard's id.

@@ -1,6 +1,7 @@
 package stream
 
 import (
+	"errors"
 	"sync/atomic"
 	"time"
 )
@@ -32,7 +33,8 @@ type ShardStats struct {
 	Torn                     uint64        // bytes that Open cut from a torn tail
 	Dropped                  uint64        // files past their retention
 	Damages                  uint64        // times that a reader met damage
-	Err                      error         // why the shard accepts nothing, or nil
+	Closed                   bool          // by a reshard
+	Err                      error         // why the shard accepts nothing, or nil; nil when it is closed
 }
 
 // Stats may be called at any time.
@@ -42,7 +44,10 @@ func (s *Shard) Stats() ShardStats {
 		Pending: s.queue.waiting(), Err: s.Err(),
 		Groups: s.sums.groups.Load(), Records: s.sums.records.Load(), Written: s.sums.bytes.Load(),
 		Writing: time.Duration(s.sums.nanos.Load()), Torn: s.sums.torn.Load(), Dropped: s.sums.dropped.Load(),
-		Damages: s.view.damages.Load(),
+		Damages: s.view.damages.Load(), Closed: s.closing.Load() != nil,
+	}
+	if st.Closed || errors.Is(st.Err, ErrMoved) {
+		st.Err = nil
 	}
 	s.view.mu.Lock()
 	defer s.view.mu.Unlock()

@@ -16,7 +16,9 @@ import (
 const (
 	topologyFile   = "topology"
 	topologyTemp   = "topology.new"
-	topologyHeader = "freshet-topology 1 %08x\n"
+	topologyHeader = "freshet-topology %d %08x\n"
+	// Version 2 added closed shards, retention and encryption; version 1 is still read.
+	topologyVersion = 2
 )
 
 type topology struct {
@@ -25,10 +27,13 @@ type topology struct {
 }
 
 type streamTopology struct {
-	Number  uint64          `json:"number"`
-	Name    string          `json:"name"`
-	Created int64           `json:"created"` // epoch milliseconds
-	Shards  []shardTopology `json:"shards"`
+	Number    uint64          `json:"number"`
+	Name      string          `json:"name"`
+	Created   int64           `json:"created"`              // epoch milliseconds
+	NextShard ShardID         `json:"next_shard,omitempty"` // never used again; absent in version 1
+	Retention int64           `json:"retention,omitempty"`  // milliseconds; 0 means the log's
+	Encrypted bool            `json:"encrypted,omitempty"`
+	Shards    []shardTopology `json:"shards"` // by rising id
 }
 
 type shardTopology struct {
@@ -36,7 +41,9 @@ type shardTopology struct {
 	First   string    `json:"first"` // hash keys in decimal, both ends included
 	Last    string    `json:"last"`
 	Parents []ShardID `json:"parents,omitempty"`
-	Created int64     `json:"created"` // epoch seconds
+	Created int64     `json:"created"`          // epoch seconds
+	Closed  int64     `json:"closed,omitempty"` // by a reshard, epoch milliseconds; 0 while it is open
+	End     Offset    `json:"end,omitempty"`    // of a closed shard: after its last record
 }
 
 func (t streamTopology) dir() string { return fmt.Sprintf("%06d-%s", t.Number, t.Name) }
@@ -48,20 +55,49 @@ func (t topology) encode() ([]byte, error) {
 	}
 	body = append(body, '\n')
 	sum := crc32.Checksum(body, crc32.MakeTable(crc32.Castagnoli))
-	return append(fmt.Appendf(nil, topologyHeader, sum), body...), nil
+	return append(fmt.Appendf(nil, topologyHeader, topologyVersion, sum), body...), nil
 }
 
 func decodeTopology(b []byte) (topology, error) {
 	var t topology
 	line, body, _ := bytes.Cut(b, []byte("\n"))
-	want := fmt.Sprintf(topologyHeader, crc32.Checksum(body, crc32.MakeTable(crc32.Castagnoli)))
-	if string(line)+"\n" != want {
-		return t, fmt.Errorf("it starts with %.60q; the rest asks for %q", line, want[:len(want)-1])
+	sum := crc32.Checksum(body, crc32.MakeTable(crc32.Castagnoli))
+	sound := false
+	for version := 1; version <= topologyVersion; version++ {
+		sound = sound || string(line)+"\n" == fmt.Sprintf(topologyHeader, version, sum)
+	}
+	if !sound {
+		return t, fmt.Errorf("it starts with %.60q; the rest asks for version 1 to %d and the CRC %08x", line, topologyVersion, sum)
 	}
 	if err := json.Unmarshal(body, &t); err != nil {
 		return t, err
 	}
+	for i := range t.Streams {
+		st := &t.Streams[i]
+		if n := len(st.Shards); n > 0 {
+			st.NextShard = max(st.NextShard, st.Shards[n-1].ID+1)
+		}
+	}
 	return t, nil
+}
+
+// clone copies what a change of the topology may touch.
+func (t topology) clone() topology {
+	t.Streams = slices.Clone(t.Streams)
+	for i := range t.Streams {
+		t.Streams[i].Shards = slices.Clone(t.Streams[i].Shards)
+	}
+	return t
+}
+
+// find returns the stream of a number, or nil.
+func (t topology) find(number uint64) *streamTopology {
+	for i := range t.Streams {
+		if t.Streams[i].Number == number {
+			return &t.Streams[i]
+		}
+	}
+	return nil
 }
 
 // readTopology returns an empty topology for an empty directory. A directory that holds

@@ -63,10 +63,21 @@ func (v *view) publish(info *segment.Info, synced int64) {
 func (v *view) roll(sealed *segment.Info, next *file) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
+	v.sealLocked(sealed)
+	v.files = append(v.files, next)
+}
+
+// seal says that the last file is complete.
+func (v *view) seal(sealed *segment.Info) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.sealLocked(sealed)
+}
+
+func (v *view) sealLocked(sealed *segment.Info) {
 	tail := v.files[len(v.files)-1]
 	tail.update(sealed, sealed.Size)
 	tail.sealed = true
-	v.files = append(v.files, next)
 }
 
 // end makes readers at the end return an error. The first reason stands.
@@ -134,6 +145,13 @@ func (v *view) findTime(ms int64) (file, bool) {
 		}
 	}
 	return file{}, false
+}
+
+// empty says that no file is left.
+func (v *view) empty() bool {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return len(v.files) == 0
 }
 
 func (v *view) hold(name string, from Offset) {
