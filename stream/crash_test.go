@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"testing"
@@ -26,6 +27,8 @@ type sent struct {
 	data  string
 	at    int64 // when it was submitted, epoch milliseconds
 	acked bool  // or seen by a reader
+
+	hidden bool // submitted while the stream was encrypted
 }
 
 // crashModel is a log on a file system that fails, and what must be in it.
@@ -38,6 +41,10 @@ type crashModel struct {
 	sent   [crashShards][]sent // by offset
 	open   []submission        // that nobody waited for yet
 	serial int
+
+	stream *stream.Stream
+	words  []string // of which the keys are made
+	seen   sync.Map // for nonces
 }
 
 type submission struct {
@@ -47,13 +54,16 @@ type submission struct {
 }
 
 // TestCrash submits to several shards while files roll and go past their retention,
-// writes and syncs fail, processes are killed and machines crash. After each opening,
-// every acknowledged record is there, in its place, and none that was never submitted.
+// encryption is turned on and off and keys change, writes and syncs fail, processes are
+// killed and machines crash. After each opening, every acknowledged record is there, in
+// its place, and none that was never submitted; none that was submitted to an encrypted
+// stream can be read on disk, and no nonce has been used for two frames.
 func TestCrash(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		m := &crashModel{fs: vfs.NewMem()}
+		m := &crashModel{fs: vfs.NewMem(), words: []string{"first"}}
 		m.now.Store(1_700_000_000_000)
 		m.reopen(t)
+		m.encrypt(t)
 		defer func() { m.stop() }()
 		t.Repeat(map[string]func(*rapid.T){
 			"submit":  m.submit,
@@ -62,6 +72,8 @@ func TestCrash(t *testing.T) {
 			"time":    func(t *rapid.T) { m.now.Add(rapid.Int64Range(1, 20*3600_000).Draw(t, "ms")) },
 			"idle":    func(*rapid.T) { time.Sleep(3 * time.Millisecond) }, // past the mark of an idle shard
 			"fault":   m.fault,
+			"encrypt": m.encrypt,
+			"rotate":  func(*rapid.T) { m.words = append([]string{fmt.Sprint("key ", len(m.words))}, m.words...) },
 			"crash": func(t *rapid.T) {
 				seed := rapid.Uint64().Draw(t, "seed")
 				m.lose(t, func() *vfs.Mem { return m.fs.Crash(rand.New(rand.NewPCG(seed, 1))) })
@@ -80,8 +92,9 @@ func TestCrash(t *testing.T) {
 
 func (m *crashModel) reopen(t *rapid.T) {
 	log, err := stream.Open(stream.Options{
-		Dir: "data/log", FS: m.fs, SegmentBytes: 8 << 10, Retention: crashRetention,
-		Now: func() time.Time { return time.UnixMilli(m.now.Load()) },
+		Dir: memDir, FS: nonces{m.fs, &m.seen, t}, SegmentBytes: 8 << 10, Retention: crashRetention,
+		Keys: ring(t, m.words[:min(len(m.words), 64)]...),
+		Now:  func() time.Time { return time.UnixMilli(m.now.Load()) },
 	})
 	if err != nil {
 		t.Fatalf("open: %v", err)
@@ -106,9 +119,31 @@ func (m *crashModel) reopen(t *rapid.T) {
 			t.Fatalf("create: %v", err)
 		}
 	}
-	m.shards = s.Shards()
+	m.stream, m.shards = s, s.Shards()
 	for i := range m.shards {
 		m.found(t, i)
+	}
+	files := snapshot(t, m.fs)
+	for i := range m.sent {
+		for _, r := range m.sent[i] {
+			if r.hidden && len(r.data) >= 16 && plainCopies(files, []byte(r.data)) > 0 {
+				t.Fatalf("record %.40q can be read on disk", r.data)
+			}
+		}
+	}
+}
+
+// encrypt turns encryption on or off. After an error either may be.
+func (m *crashModel) encrypt(t *rapid.T) {
+	on := rapid.Bool().Draw(t, "on")
+	for _, s := range m.open { // what waits may be written before or after
+		for o := range s.n {
+			r := &m.sent[s.shard][s.first+o]
+			r.hidden = r.hidden && on
+		}
+	}
+	if err := m.stream.SetEncrypted(on); err == nil && m.stream.Encrypted() != on {
+		t.Fatalf("set to %t: got %t", on, !on)
 	}
 }
 
@@ -185,7 +220,7 @@ func (m *crashModel) submit(t *rapid.T) {
 	}
 	m.open = append(m.open, submission{i, len(entries), len(m.sent[i]), commit})
 	for _, e := range entries {
-		m.sent[i] = append(m.sent[i], sent{data: string(e.Data), at: m.now.Load()})
+		m.sent[i] = append(m.sent[i], sent{data: string(e.Data), at: m.now.Load(), hidden: m.stream.Encrypted()})
 	}
 }
 

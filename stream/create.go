@@ -105,8 +105,8 @@ func (l *Log) replaceTopology(change func(*topology)) error {
 	return nil
 }
 
-// change makes a change to the topology of the stream durable.
-func (s *Stream) change(change func(*streamTopology)) error {
+// change makes a change to the topology of the stream durable and then applies it.
+func (s *Stream) change(change func(*streamTopology), apply func()) error {
 	l := s.log
 	l.creating.Lock()
 	defer l.creating.Unlock()
@@ -116,6 +116,7 @@ func (s *Stream) change(change func(*streamTopology)) error {
 	if err := l.replaceTopology(func(t *topology) { change(t.find(s.number)) }); err != nil {
 		return fmt.Errorf("stream %s: %w", s.name, err)
 	}
+	apply()
 	return nil
 }
 

@@ -23,6 +23,14 @@
 // and the other shards go on. A failed write or sync is a [FailedError] and ends the
 // shard's appends until the log is opened again.
 //
+// # Encryption
+//
+// [Stream.SetEncrypted] has a shard go on in a file that is encrypted under a key of its
+// own, which Options.Keys wrap. What is on disk already stays as it is. A shard whose last
+// file needs a key that is not there is a [FailedError] of a *keyring.MissingError: it
+// takes no records and is left as it is, and the other shards go on. So does a shard of
+// which only older files cannot be decrypted; readers get the error when they come to one.
+//
 // # Goroutines
 //
 // [Log.Run] owns all of them: one sequencer a shard, which groups what was submitted

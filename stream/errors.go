@@ -21,6 +21,8 @@ var (
 	ErrTrimmed = errors.New("the records are past their retention")
 	// ErrNotYet says that a sequence number or offset is above all that were given out.
 	ErrNotYet = errors.New("no record has that position yet")
+	// ErrNoKeys says that a stream is to be encrypted and Options.Keys is nil.
+	ErrNoKeys = errors.New("the stream is encrypted, and the log has no keys")
 	// ErrStreamExists and ErrBadName refuse to create a stream.
 	ErrStreamExists = errors.New("the stream exists")
 	ErrBadName      = errors.New("not a stream name")

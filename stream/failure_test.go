@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"freshet/stream"
+	"freshet/stream/keyring"
 	"freshet/stream/vfs"
 
 	"pgregory.net/rapid"
@@ -236,7 +237,7 @@ func contents(t rapid.TB, fs *vfs.Mem, name string) []byte {
 	defer f.Close()
 	size, _ := f.Size()
 	b := make([]byte, size)
-	if _, err := f.ReadAt(b, 0); err != nil {
+	if n, err := f.ReadAt(b, 0); n < len(b) {
 		t.Fatal(err)
 	}
 	return b
@@ -245,31 +246,35 @@ func contents(t rapid.TB, fs *vfs.Mem, name string) []byte {
 // TestDamageIsFound damages one file of one shard in any place. No record is ever read
 // as something else or passed over in silence, and the other shard goes on.
 func TestDamageIsFound(t *testing.T) {
+	for kind, keys := range map[string]*keyring.Ring{"plain": nil, "encrypted": ring(t, "k")} {
+		t.Run(kind, func(t *testing.T) { damageIsFound(t, keys) })
+	}
+}
+
+func damageIsFound(t *testing.T, keys *keyring.Ring) {
 	const n = 60
 	fs := vfs.NewMem()
-	log, stop := start(t, memOptions(fs))
-	for _, s := range create(t, log, "s", 2).Shards() {
+	log, stop := start(t, withKeys(memOptions(fs), keys))
+	s := create(t, log, "s", 2)
+	if keys != nil {
+		if err := s.SetEncrypted(true); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, s := range s.Shards() {
 		appendN(t, s, 0, n)
 	}
 	time.Sleep(100 * time.Millisecond)
 	stop()
-	pristine := map[string][]byte{}
-	for _, f := range segmentFiles(t, fs, 0) {
-		pristine[f] = contents(t, fs, f)
-	}
+	files, pristine := segmentFiles(t, fs, 0), snapshot(t, fs)
 	rapid.Check(t, func(t *rapid.T) {
-		files := segmentFiles(t, fs, 0)
+		fs := restore(t, pristine)
 		k := rapid.IntRange(0, len(files)-1).Draw(t, "file")
-		data := pristine[files[k]]
-		damaged := damage(t, data, k == len(files)-1)
-		touch := func(b []byte) {
-			if err := fs.Update(files[k], func([]byte) []byte { return b }); err != nil {
-				t.Fatal(err)
-			}
+		damaged := damage(t, pristine[files[k]], k == len(files)-1)
+		if err := fs.Update(files[k], func([]byte) []byte { return damaged }); err != nil {
+			t.Fatal(err)
 		}
-		touch(damaged)
-		defer touch(data)
-		log, err := stream.Open(memOptions(fs))
+		log, err := stream.Open(withKeys(memOptions(fs), keys))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -15,13 +15,17 @@ import (
 // send the next. Beside it stands the disk's own rate in the same run: one writer that
 // appends and fdatasyncs as many bytes as a group had on average.
 func BenchmarkAppend(b *testing.B) {
-	for _, c := range []struct{ size, writers int }{
-		{200, 1}, {200, 16}, {200, 256}, {8 << 10, 1}, {8 << 10, 16}, {8 << 10, 64}, {100 << 10, 16},
+	for _, c := range []struct {
+		size, writers int
+		encrypted     bool
+	}{
+		{200, 1, false}, {200, 16, false}, {200, 256, false}, {8 << 10, 1, false}, {8 << 10, 16, false}, {8 << 10, 64, false}, {100 << 10, 16, false},
+		{200, 1, true}, {200, 256, true}, {8 << 10, 16, true}, {100 << 10, 16, true},
 	} {
-		b.Run(fmt.Sprintf("record=%d/writers=%d", c.size, c.writers), func(b *testing.B) {
+		b.Run(fmt.Sprintf("record=%d/writers=%d%s", c.size, c.writers, suffix(c.encrypted)), func(b *testing.B) {
 			dir := b.TempDir()
-			log, stop := start(b, stream.Options{Dir: dir + "/log"})
-			shard := create(b, log, "metrics", 1).Shards()[0]
+			log, stop := start(b, stream.Options{Dir: dir + "/log", Keys: ring(b, "k")})
+			shard := benchmarked(b, log, c.encrypted)
 			b.SetBytes(int64(c.size))
 			b.ReportAllocs()
 			send := make(chan struct{})
@@ -80,10 +84,14 @@ func diskRate(b *testing.B, name string, n int) float64 {
 
 // BenchmarkRead reads a shard from its first record to its last, from the page cache.
 func BenchmarkRead(b *testing.B) {
-	for _, size := range []int{200, 8 << 10} {
-		b.Run(fmt.Sprintf("record=%d", size), func(b *testing.B) {
-			log, _ := start(b, stream.Options{Dir: b.TempDir() + "/log"})
-			shard := create(b, log, "metrics", 1).Shards()[0]
+	for _, c := range []struct {
+		size      int
+		encrypted bool
+	}{{200, false}, {8 << 10, false}, {200, true}, {8 << 10, true}} {
+		size := c.size
+		b.Run(fmt.Sprintf("record=%d%s", size, suffix(c.encrypted)), func(b *testing.B) {
+			log, _ := start(b, stream.Options{Dir: b.TempDir() + "/log", Keys: ring(b, "k")})
+			shard := benchmarked(b, log, c.encrypted)
 			const total = 64 << 20
 			entries := make([]stream.Entry, 256<<10/size)
 			for i := range entries {
@@ -109,4 +117,18 @@ func BenchmarkRead(b *testing.B) {
 			b.ReportMetric(float64(b.N)*float64(end)/b.Elapsed().Seconds(), "records/s")
 		})
 	}
+}
+
+func suffix(encrypted bool) string {
+	if encrypted {
+		return "/encrypted"
+	}
+	return ""
+}
+
+func benchmarked(b *testing.B, log *stream.Log, encrypted bool) *stream.Shard {
+	if encrypted {
+		return createEncrypted(b, log, "metrics").Shards()[0]
+	}
+	return create(b, log, "metrics", 1).Shards()[0]
 }

@@ -12,7 +12,10 @@ import (
 	"freshet/stream/vfs"
 )
 
-const segmentSuffix = ".seg"
+const (
+	segmentSuffix     = ".seg"
+	replacementSuffix = ".new" // behind the name of a file until it has it
+)
 
 // segmentName is the name of the file that starts with a record.
 func segmentName(base Offset) string { return fmt.Sprintf("%020d%s", base, segmentSuffix) }
@@ -73,6 +76,10 @@ func (s *Shard) load() error {
 	for _, n := range names {
 		if base, ok := parseSegmentName(n); ok {
 			bases = append(bases, base)
+		} else if _, ok := parseSegmentName(strings.TrimSuffix(n, replacementSuffix)); ok {
+			if err := fs.RemoveAll(path.Join(s.dir, n)); err != nil { // what a crash left
+				return fmt.Errorf("remove %s: %w", path.Join(s.dir, n), err)
+			}
 		} else {
 			s.log.options.Logger.Warn("a file that is no part of the log is passed over", "file", path.Join(s.dir, n))
 		}
@@ -90,6 +97,11 @@ func (s *Shard) load() error {
 	}
 	if err := s.loadTail(last, damage); err != nil {
 		return err
+	}
+	if s.tail != nil && s.stream.Encrypted() && s.log.options.Keys == nil {
+		s.tail.Close() // it is plain, and takes no more
+		s.tail = nil
+		return ErrNoKeys
 	}
 	return damage
 }
@@ -144,6 +156,9 @@ func (s *Shard) loadSealed(base Offset) (*file, error) {
 	if err == nil {
 		bad = s.belongs(info.Header, base)
 	}
+	if err == nil && bad == nil {
+		err = s.checkKey(f, name, &info)
+	}
 	if bad != nil || errors.As(err, &bad) {
 		return &file{name: name, base: base, end: base, sealed: true, bad: s.damage(name, bad.Position, base, bad.Reason)}, nil
 	}
@@ -179,17 +194,18 @@ func (s *Shard) loadTail(base Offset, damage error) error {
 	if info, err := segment.ReadSealed(f); err == nil && s.belongs(info.Header, base) == nil {
 		return s.loadSealedTail(f, name, &info, damage)
 	}
-	r, err := segment.Recover(f, nil)
-	var bad *segment.CorruptError
-	switch {
-	case errors.As(err, &bad) && bad.Position == 0:
-		return s.loadHeadless(name, base, bad, damage)
-	case err == nil || bad != nil:
+	r, err := segment.Recover(f, s.log.options.Keys)
+	if r.Header != (segment.Header{}) {
 		if stranger := s.belongs(r.Header, base); stranger != nil {
 			return s.loadBadTail(name, nothing(base), stranger, damage)
 		}
 	}
+	var bad *segment.CorruptError
 	switch {
+	case r.Unfinished && damage == nil:
+		return s.replaceTail(base)
+	case errors.As(err, &bad) && bad.Position == 0: // no header
+		return s.loadBadTail(name, nothing(base), bad, damage)
 	case bad != nil:
 		return s.loadBadTail(name, r, bad, damage)
 	case err != nil:
@@ -203,9 +219,19 @@ func (s *Shard) loadTail(base Offset, damage error) error {
 		s.log.options.Logger.Warn("cut a tail that was torn before it was synced",
 			"stream", s.stream.name, "shard", s.id, "file", name, "at", r.Size, "bytes", r.Torn)
 	}
+	if r.Encrypted && r.End == r.Base {
+		return s.replaceTail(base)
+	}
 	w, err := segment.Resume(f, r)
 	if err != nil {
 		return fmt.Errorf("%s: %w", name, err)
+	}
+	if r.Encrypted { // it takes no more records
+		if err := w.Seal(); err != nil {
+			return fmt.Errorf("%s: %w", name, err)
+		}
+		s.view.files = append(s.view.files, newFile(name, w.Info(), w.Info().Size, true))
+		return s.beginTail(Offset(w.Info().End))
 	}
 	keep, s.tail = true, w
 	s.view.files = append(s.view.files, newFile(name, w.Info(), w.Synced(), false))
@@ -216,10 +242,13 @@ func (s *Shard) loadTail(base Offset, damage error) error {
 func (s *Shard) loadSealedTail(f vfs.File, name string, info *segment.Info, damage error) error {
 	if info.End == info.Base && damage == nil {
 		// A reshard that never came to be sealed a file without records. The next has its name.
-		if err := s.log.options.FS.Remove(name); err != nil {
-			return fmt.Errorf("remove an empty file: %w", err)
-		}
-		return s.beginTail(Offset(info.Base))
+		return s.replaceTail(Offset(info.Base))
+	}
+	var bad *segment.CorruptError
+	if err := s.checkKey(f, name, info); errors.As(err, &bad) {
+		return s.loadBadTail(name, nothing(Offset(info.Base)), bad, damage)
+	} else if err != nil {
+		return fmt.Errorf("%s: %w", name, err)
 	}
 	s.view.files = append(s.view.files, newFile(name, info, info.Size, true))
 	if damage != nil {
@@ -231,35 +260,29 @@ func (s *Shard) loadSealedTail(f vfs.File, name string, info *segment.Info, dama
 	return s.beginTail(Offset(info.End))
 }
 
+// beginTail makes the file that the next record goes to.
 func (s *Shard) beginTail(base Offset) error {
 	w, name, err := s.begin(base)
 	if err != nil {
 		return err
 	}
-	s.tail = w
-	s.view.files = append(s.view.files, newFile(name, w.Info(), w.Synced(), false))
+	s.adoptTail(w, name)
 	return nil
 }
 
-// loadHeadless handles a last file without a header. One that ends before its header
-// does was being made when a crash came: nothing was ever written behind it.
-func (s *Shard) loadHeadless(name string, base Offset, bad *segment.CorruptError, damage error) error {
-	f, err := s.log.options.FS.Open(name)
+// replaceTail makes it where a file has its name that holds no record.
+func (s *Shard) replaceTail(base Offset) error {
+	w, name, err := s.replace(base)
 	if err != nil {
-		return fmt.Errorf("open segment: %w", err)
+		return fmt.Errorf("replace a file without records: %w", err)
 	}
-	size, err := f.Size()
-	f.Close()
-	if err != nil {
-		return fmt.Errorf("size of %s: %w", name, err)
-	}
-	if size > segment.HeaderSize || damage != nil {
-		return s.loadBadTail(name, nothing(base), bad, damage)
-	}
-	if err := s.log.options.FS.Remove(name); err != nil {
-		return fmt.Errorf("remove a file that was being made: %w", err)
-	}
-	return s.beginTail(base)
+	s.adoptTail(w, name)
+	return nil
+}
+
+func (s *Shard) adoptTail(w *segment.Writer, name string) {
+	s.tail = w
+	s.view.files = append(s.view.files, newFile(name, w.Info(), w.Synced(), false))
 }
 
 // nothing describes a file of which no record can be read.

@@ -4,6 +4,7 @@ import (
 	"log/slog"
 	"time"
 
+	"freshet/stream/keyring"
 	"freshet/stream/vfs"
 )
 
@@ -35,6 +36,8 @@ type Options struct {
 	Retention      time.Duration // files whose last record is older are dropped; 0 means 24 h, negative never
 	RetentionBytes int64         // the oldest files of a shard that holds more are dropped; 0 means no bound
 	PendingBytes   int           // what may wait for the disk, a shard; more is refused with ErrOverloaded; 0 means 16 MiB, at most 32 MiB
+
+	Keys *keyring.Ring // for encrypted streams; nil means that there are none, and those neither read nor written
 
 	Logger *slog.Logger     // nil discards
 	Now    func() time.Time // nil means time.Now

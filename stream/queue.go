@@ -96,7 +96,7 @@ func (q *queue) submit(entries []Entry) (Offset, *group, error) {
 	} else if len(g.buf)+size > q.limit {
 		return 0, nil, fmt.Errorf("%d bytes behind %d of at most %d: %w", size, len(g.buf), q.limit, ErrOverloaded)
 	}
-	g.buf = slices.Grow(g.buf, size)
+	g.buf = slices.Grow(g.buf, size+segment.Overhead)
 	for i := range entries {
 		e := &entries[i]
 		var hash *[2]uint64

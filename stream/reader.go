@@ -46,7 +46,7 @@ func (s *Shard) Reader(from Offset) *Reader {
 // are valid until the next call.
 //
 // The error is ErrTrimmed when the next record is past its retention, a *DamageError when
-// it cannot be read, ErrShardClosed when the log is shut, or that of ctx. After an error
+// it cannot be read, a *keyring.MissingError without its key, ErrShardClosed when the log is shut, or that of ctx. After an error
 // the reader stands where it stood.
 func (r *Reader) Next(ctx context.Context, maxBytes int) ([]Record, error) {
 	if maxBytes <= 0 {
@@ -132,6 +132,9 @@ func (r *Reader) open() error {
 	}
 	r.handle, r.file = handle, f
 	r.cursor.Reset(handle, f.salt, mark(&f, f.index.Before(uint64(r.next))), uint64(r.next))
+	if err := r.shard.decrypt(&r.cursor, &f, handle); err != nil {
+		return r.damaged(err)
+	}
 	return nil
 }
 

@@ -93,6 +93,9 @@ func (s *Shard) seekTime(ms int64) (Offset, error) {
 		var c segment.Cursor
 		c.Reset(handle, f.salt, m, m.First)
 		c.After(ms)
+		if err := s.decrypt(&c, &f, handle); err != nil {
+			return 0, fmt.Errorf("seek in %s: %w", f.name, err)
+		}
 		var rec segment.Record
 		for !c.Next(&rec) {
 			more, err := c.Fill(f.limit, 64<<10)

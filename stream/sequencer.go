@@ -155,6 +155,9 @@ func (s *Shard) commit(g *group) error {
 // due says whether a new file should begin before n more bytes.
 func (s *Shard) due(n int64) bool {
 	info := s.tail.Info()
+	if info.Encrypted != s.stream.Encrypted() {
+		return true
+	}
 	if info.End == info.Base {
 		return false
 	}
@@ -164,9 +167,19 @@ func (s *Shard) due(n int64) bool {
 	return old || n > 0 && info.Size+n > o.SegmentBytes
 }
 
-// roll seals the tail and begins another.
+// roll seals the tail and begins another. A tail without records is replaced.
 func (s *Shard) roll() error {
 	old := s.tail
+	if info := old.Info(); info.End == info.Base {
+		w, name, err := s.replace(Offset(info.Base))
+		if err != nil {
+			return fmt.Errorf("replace a file without records: %w", err)
+		}
+		s.tail = w
+		s.view.replace(newFile(name, w.Info(), w.Synced(), false))
+		old.Close() // nothing was in it
+		return nil
+	}
 	if err := old.Seal(); err != nil {
 		return fmt.Errorf("roll: %w", err)
 	}
@@ -183,19 +196,56 @@ func (s *Shard) roll() error {
 
 // begin makes the file whose first record has the given offset, durably.
 func (s *Shard) begin(base Offset) (*segment.Writer, string, error) {
-	var salt [8]byte
-	rand.Read(salt[:])
 	name := path.Join(s.dir, segmentName(base))
-	w, err := segment.Create(s.log.options.FS, name, segment.Header{
-		Salt: binary.LittleEndian.Uint64(salt[:]), Stream: s.stream.number, Shard: uint32(s.id),
-		Created: s.created, Base: uint64(base), Started: s.log.options.Now().UnixMilli(),
-	})
+	w, err := s.create(name, base)
 	if err != nil {
 		return nil, "", err
 	}
+	return s.named(w, name)
+}
+
+// replace makes the same file where one without records has its name. At no time is
+// there neither, since it may be the only one of the shard.
+func (s *Shard) replace(base Offset) (*segment.Writer, string, error) {
+	fs, name := s.log.options.FS, path.Join(s.dir, segmentName(base))
+	temp := name + replacementSuffix
+	if err := fs.RemoveAll(temp); err != nil {
+		return nil, "", err
+	}
+	w, err := s.create(temp, base)
+	if err != nil {
+		return nil, "", err
+	}
+	if err := fs.Rename(temp, name); err != nil {
+		w.Close()
+		return nil, "", err
+	}
+	return s.named(w, name)
+}
+
+// named makes the name of a new file durable.
+func (s *Shard) named(w *segment.Writer, name string) (*segment.Writer, string, error) {
 	if err := s.log.options.FS.SyncDir(s.dir); err != nil {
 		w.Close()
 		return nil, "", fmt.Errorf("sync %s: %w", s.dir, err)
 	}
 	return w, name, nil
+}
+
+// create makes a file, encrypted if the stream is.
+func (s *Shard) create(name string, base Offset) (*segment.Writer, error) {
+	o := &s.log.options
+	var salt [8]byte
+	rand.Read(salt[:])
+	h := segment.Header{
+		Salt: binary.LittleEndian.Uint64(salt[:]), Stream: s.stream.number, Shard: uint32(s.id),
+		Created: s.created, Base: uint64(base), Started: o.Now().UnixMilli(),
+	}
+	if !s.stream.Encrypted() {
+		return segment.Create(o.FS, name, h)
+	}
+	if o.Keys == nil {
+		return nil, ErrNoKeys
+	}
+	return segment.CreateEncrypted(o.FS, name, h, o.Keys)
 }

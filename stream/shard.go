@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"freshet/stream/keyring"
 	"freshet/stream/segment"
 )
 
@@ -24,6 +25,7 @@ type Shard struct {
 	// Owned by the sequencer once it runs, by Open before.
 	tail        *segment.Writer // nil when the shard takes no records
 	lastArrived int64
+	lacking     keyring.ID // the key that was last found to be missing
 
 	retire chan retirement // to the sequencer
 	gone   chan struct{}   // closed when the sequencer has ended, or will never run

@@ -98,22 +98,6 @@ func (s *Stream) Retention() time.Duration {
 // SetRetention changes how long records are kept, durably; 0 means as long as the log
 // says. After an error the change may be there when the log is opened again.
 func (s *Stream) SetRetention(d time.Duration) error {
-	err := s.change(func(t *streamTopology) { t.Retention = d.Milliseconds() })
-	if err == nil {
-		s.retention.Store(d.Milliseconds())
-	}
-	return err
-}
-
-// Encrypted says whether new files of the stream are encrypted.
-func (s *Stream) Encrypted() bool { return s.encrypted.Load() }
-
-// SetEncrypted says whether new files of the stream are encrypted, durably. After an
-// error the change may be there when the log is opened again.
-func (s *Stream) SetEncrypted(on bool) error {
-	err := s.change(func(t *streamTopology) { t.Encrypted = on })
-	if err == nil {
-		s.encrypted.Store(on)
-	}
-	return err
+	ms := d.Milliseconds()
+	return s.change(func(t *streamTopology) { t.Retention = ms }, func() { s.retention.Store(ms) })
 }

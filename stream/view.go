@@ -29,6 +29,8 @@ type file struct {
 	salt uint64
 	base Offset
 
+	encrypted bool // does not change either
+
 	end          Offset // after the last record
 	limit        int64  // bytes that may be read
 	size         int64  // bytes on disk
@@ -40,7 +42,7 @@ type file struct {
 }
 
 func newFile(name string, info *segment.Info, limit int64, sealed bool) *file {
-	f := &file{name: name, salt: info.Salt, base: Offset(info.Base), sealed: sealed}
+	f := &file{name: name, salt: info.Salt, base: Offset(info.Base), encrypted: info.Encrypted, sealed: sealed}
 	f.update(info, limit)
 	return f
 }
@@ -65,6 +67,13 @@ func (v *view) roll(sealed *segment.Info, next *file) {
 	defer v.mu.Unlock()
 	v.sealLocked(sealed)
 	v.files = append(v.files, next)
+}
+
+// replace puts another tail in the place of one without records.
+func (v *view) replace(next *file) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.files[len(v.files)-1] = next
 }
 
 // seal says that the last file is complete.

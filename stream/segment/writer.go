@@ -195,8 +195,10 @@ func (w *Writer) Mark() error {
 // Seal ends the file with a footer and syncs it. The file is then complete; the Writer
 // only has Info and Close left.
 func (w *Writer) Seal() error {
-	if err := w.Sync(); err != nil {
-		return err
+	if w.synced != w.info.Size {
+		if err := w.Sync(); err != nil {
+			return err
+		}
 	}
 	if _, err := w.file.WriteAt(w.info.footer(), w.info.Size); err != nil {
 		return fmt.Errorf("write footer: %w", err)
