@@ -279,6 +279,8 @@ func TestReshardRefusals(t *testing.T) {
 	s, err := log.Create("s", 4)
 	want(t, err)
 	ctx := context.Background()
+	_, err = s.Shards()[0].Append(ctx, []stream.Entry{entry("x")}) // so that the log runs
+	want(t, err)
 	_, last := s.Shards()[1].Range()
 	split := func(id stream.ShardID, at stream.HashKey) error { _, err := s.Split(ctx, id, at); return err }
 	merge := func(a, b stream.ShardID) error { _, err := s.Merge(ctx, a, b); return err }
