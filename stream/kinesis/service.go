@@ -1,6 +1,7 @@
 package kinesis
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -14,6 +15,8 @@ const (
 	defaultRegion  = "us-east-1"
 	defaultAccount = "000000000000"
 	defaultSettle  = 500 * time.Millisecond
+
+	defaultShardLimit = 500
 )
 
 // Options say what a service serves and whom.
@@ -25,6 +28,7 @@ type Options struct {
 	Account     string        // in ARNs, 12 digits; "" means 000000000000
 	Settle      time.Duration // how long CREATING, UPDATING and DELETING last; 0 means 500 ms, negative none
 	ShardLimits bool          // hold shards to the throughput of the service, where a stream does not say otherwise
+	ShardLimit  int           // open shards of all provisioned streams together; 0 means 500
 	Reserved    []string      // streams of the server itself: all may be done to them but delete
 
 	Keys    []AccessKey // whose signatures pass
@@ -48,6 +52,9 @@ func (o Options) withDefaults() Options {
 		o.Settle = defaultSettle
 	}
 	o.Settle = max(o.Settle, 0)
+	if o.ShardLimit == 0 {
+		o.ShardLimit = defaultShardLimit
+	}
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
@@ -85,6 +92,7 @@ type Service struct {
 	store      kv.Store
 	operations map[string]*operation
 	bodies     *budget // bytes of request bodies in memory
+	control
 }
 
 // New reads the store. It starts nothing.
@@ -93,7 +101,11 @@ func New(o Options) (*Service, error) {
 	if err := o.check(); err != nil {
 		return nil, err
 	}
-	return &Service{options: o, log: o.Log, store: o.Store, operations: operations(), bodies: newBudget(maxBodiesInFlight)}, nil
+	s := &Service{options: o, log: o.Log, store: o.Store, operations: operations(), bodies: newBudget(maxBodiesInFlight)}
+	if err := s.load(context.Background()); err != nil {
+		return nil, err
+	}
+	return s, nil
 }
 
 func isDigits(s string) bool {
