@@ -93,3 +93,44 @@ func ExampleProducer_Flush() {
 	p.Close(context.Background())
 	// Output: <nil>
 }
+
+// Records go to a stream of the Kinesis API, packed as the Kinesis Producer Library does.
+func ExampleKinesis() {
+	k, err := producer.NewKinesis(producer.KinesisOptions{
+		URL:    "http://127.0.0.1:4567", // "" is Amazon's
+		Stream: "orders",
+		Client: &http.Client{Transport: newService(2)}, // so that the example runs
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	done := make(chan struct{})
+	go func() { defer close(done); k.Run(context.Background()) }()
+
+	err = k.Put(producer.Record{PartitionKey: "customer-7", Data: []byte(`{"order":1}`)}, func(r producer.Result) {
+		fmt.Println(r.Shard, r.SequenceNumber, len(r.Attempts), r.Err)
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	if err := k.Close(context.Background()); err != nil {
+		log.Fatal(err)
+	}
+	<-done
+	// Output: shardId-000000000000 1 1 <nil>
+}
+
+// Send waits for the result of one record. It needs somebody who runs the producer.
+func ExampleKinesis_Send() {
+	k, err := producer.NewKinesis(producer.KinesisOptions{Stream: "orders", Client: &http.Client{Transport: newService(1)}})
+	if err != nil {
+		log.Fatal(err)
+	}
+	done := make(chan struct{})
+	go func() { defer close(done); k.Run(context.Background()) }()
+	r, err := k.Send(context.Background(), producer.Record{PartitionKey: "a", Data: []byte("x")})
+	fmt.Println(r.SequenceNumber, err)
+	k.Close(context.Background())
+	<-done
+	// Output: 1 <nil>
+}

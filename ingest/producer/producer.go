@@ -1,4 +1,5 @@
-// Package producer is the Go SDK: it sends points to Freshet.
+// Package producer is the Go SDK: it sends points to Freshet, and records to any stream
+// of the Kinesis API.
 //
 // # Use
 //
@@ -34,14 +35,28 @@
 // delivery is at least once. Points that the server refuses are not sent again; they are
 // counted and reported to Options.OnReject.
 //
+// # Records
+//
+// A [Kinesis] puts user records (a partition key and bytes) on a stream, on Freshet's
+// Kinesis listener or at Amazon. Records for one shard are packed into one as the Kinesis
+// Producer Library packs them ([freshet/stream/kpl]), packed ones are collected into
+// PutRecords requests, and each shard is sent no more than it takes. Of a request that was
+// taken in part only the rest is sent again, after a pause, until it is
+// KinesisOptions.TTL old. A reshard shows in the answers: the shards are listed anew, and
+// records that arrived in a shard which is not theirs, where consumers skip them, are put
+// again. Each record gets a [Result]. As with the KPL a record that is sent again may come
+// after later ones of its key; StrictOrder sends one record a shard at a time, so that it
+// does not. Run, Flush and Close are as of a [Producer].
+//
 // # After a crash
 //
 // What was added and not acknowledged is in memory only and is gone with the process.
 //
 // # Concurrency
 //
-// Everything may be called from any goroutine. The package starts no goroutines; the one
-// that calls Run is the caller's, and one post is under way at any time.
+// Everything may be called from any goroutine. A Producer starts no goroutines; the one
+// that calls Run is the caller's, and one post is under way at any time. A Kinesis starts
+// one for each request under way, inside Run, Flush or Close, which wait for them.
 package producer
 
 import (
