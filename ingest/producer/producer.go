@@ -46,7 +46,8 @@
 // records that arrived in a shard which is not theirs, where consumers skip them, are put
 // again. Each record gets a [Result]. As with the KPL a record that is sent again may come
 // after later ones of its key; StrictOrder sends one record a shard at a time, so that it
-// does not. Run, Flush and Close are as of a [Producer].
+// does not. Run, Flush and Close are as of a [Producer]. With Options.Kinesis a Producer
+// puts its points on such a stream.
 //
 // # After a crash
 //
@@ -97,7 +98,7 @@ const (
 
 // Options say where to send and how. The zero value of every field but URL is of use.
 type Options struct {
-	URL    string       // of the server, such as http://127.0.0.1:8080; required
+	URL    string       // of the server, such as http://127.0.0.1:8080; required without Kinesis
 	Token  string       // with scope ingest; "" sends none
 	Labels Labels       // given to every series that does not have a label of that name itself
 	Client *http.Client // nil means one of the producer's own
@@ -110,6 +111,11 @@ type Options struct {
 
 	TTL     time.Duration // a batch is retried until it is this old; 0 means 5 min
 	Timeout time.Duration // of one post; 0 means 30 s
+
+	// Kinesis puts the points on a stream that Freshet reads, such as metrics, instead of
+	// posting them; URL, Token, Client, Compression, TTL and Timeout are then not used. The
+	// caller runs and closes it after the producer.
+	Kinesis *Kinesis
 
 	// OnReject is told of points that are no points: by the handles, or by the server
 	// (which reports 20 of each post). It is called without locks, by the goroutine that
@@ -173,13 +179,15 @@ type batch struct {
 	points  int
 	born    time.Time
 	tries   int
+
+	delivery *delivery // what is on its way by Options.Kinesis; owned by who has the sending token
 }
 
 // New returns a producer. It starts nothing and connects to nothing.
 func New(o Options) (*Producer, error) {
-	u, err := url.Parse(o.URL)
-	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
-		return nil, fmt.Errorf("producer: URL must be like http://127.0.0.1:8080, got %q", o.URL)
+	endpoint, err := endpointOf(&o)
+	if err != nil {
+		return nil, err
 	}
 	if o.BatchPoints < 0 || o.BatchPoints > point.MaxBatchPoints {
 		return nil, fmt.Errorf("producer: BatchPoints must be 0 to %d, got %d", point.MaxBatchPoints, o.BatchPoints)
@@ -187,7 +195,7 @@ func New(o Options) (*Producer, error) {
 	setDefaults(&o)
 	p := &Producer{
 		o:        o,
-		endpoint: strings.TrimSuffix(u.String(), "/") + "/api/v1/points",
+		endpoint: endpoint,
 		sending:  make(chan struct{}, 1),
 		wake:     make(chan struct{}, 1),
 		changed:  make(chan struct{}),
@@ -209,6 +217,21 @@ func New(o Options) (*Producer, error) {
 	}
 	slices.SortFunc(p.labels, byName)
 	return p, nil
+}
+
+// endpointOf returns where posts go.
+func endpointOf(o *Options) (string, error) {
+	if o.Kinesis != nil {
+		if o.URL != "" {
+			return "", fmt.Errorf("producer: URL must be empty beside Kinesis, got %q", o.URL)
+		}
+		return "", nil
+	}
+	u, err := url.Parse(o.URL)
+	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
+		return "", fmt.Errorf("producer: URL must be like http://127.0.0.1:8080, got %q", o.URL)
+	}
+	return strings.TrimSuffix(u.String(), "/") + "/api/v1/points", nil
 }
 
 func byName(a, b point.Label) int { return strings.Compare(a.Name, b.Name) }

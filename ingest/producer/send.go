@@ -137,7 +137,7 @@ func (p *Producer) sendHead(ctx context.Context) (sent bool, err error) {
 		return false, nil
 	}
 	for {
-		out := p.post(ctx, b)
+		out := p.hand(ctx, b)
 		if ctx.Err() != nil && !out.final {
 			return false, ctx.Err()
 		}
@@ -259,6 +259,14 @@ func (p *Producer) report(b *batch, errs []rejected) {
 			}
 		}
 	}
+}
+
+// hand sends a batch once, by the way that the options say.
+func (p *Producer) hand(ctx context.Context, b *batch) outcome {
+	if p.o.Kinesis != nil {
+		return p.deliver(ctx, b)
+	}
+	return p.post(ctx, b)
 }
 
 // post sends a batch once.
