@@ -67,13 +67,16 @@ func (o Options) withDefaults() Options {
 type Engine struct {
 	options    Options
 	dictionary *Dictionary
-	shards     []*shard
 	cache      *hot.Cache
 	full       chan struct{} // with room for one
 	stopped    chan struct{} // closed when Run returns
 	malformed  malformed
 
-	freezing sync.Mutex // one freeze at a time; held while the shards answer
+	freezing sync.Mutex // one freeze at a time, or a shard that is added; held while the shards answer
+
+	// Written under freezing, read by anyone: by rising id. Only ever appended to, so that
+	// a shard has one index for good.
+	shards atomic.Pointer[[]*shard]
 
 	mu      sync.Mutex
 	open    Generation // the one that takes points
@@ -111,25 +114,37 @@ func New(o Options) (*Engine, error) {
 		last = max(last, x.Last)
 	}
 	e.freeable.Store(uint64(e.loaded))
+	var shards []*shard
 	for _, log := range o.Stream.Shards() {
-		from := o.Restored.Positions[log.ID()]
-		if lost := log.Horizon(); lost > from {
-			o.Logger.Error("records are gone from the log that were not loaded", "shard", log.ID(), "from", from, "to", lost)
-			from = lost
-		}
-		log.Hold("warehouse", from)
-		arrived, err := arrivalBefore(log, from)
+		s, err := e.shardFrom(log, o.Restored.Positions[log.ID()])
 		if err != nil {
 			e.cache.Close()
 			return nil, err
 		}
-		s := newShard(e, log, place{from, arrived}, e.open)
 		s.maxTime = last // the shard counts as idle until it gets points
 		s.publish()
-		e.shards = append(e.shards, s)
+		shards = append(shards, s)
 	}
+	e.shards.Store(&shards)
 	return e, nil
 }
+
+// shardFrom returns a shard that folds from an offset on.
+func (e *Engine) shardFrom(log *stream.Shard, from stream.Offset) (*shard, error) {
+	if lost := log.Horizon(); lost > from {
+		e.options.Logger.Error("records are gone from the log that were not loaded", "shard", log.ID(), "from", from, "to", lost)
+		from = lost
+	}
+	log.Hold("warehouse", from)
+	arrived, err := arrivalBefore(log, from)
+	if err != nil {
+		return nil, err
+	}
+	return newShard(e, log, place{from, arrived}, e.open), nil
+}
+
+// all returns the shards, those that are closed and folded among them.
+func (e *Engine) all() []*shard { return *e.shards.Load() }
 
 // arrivalBefore returns when the last record before an offset arrived, epoch ms: a part
 // of its sequence number. It is 0 if there is none or retention has dropped it.
@@ -152,17 +167,59 @@ func (e *Engine) Run(ctx context.Context) error {
 	defer close(e.stopped)
 	defer e.cache.Close()
 	var g errgroup.Group
-	for _, s := range e.shards {
-		g.Go(func() error { return s.fold(ctx) })
-		g.Go(func() error {
-			if err := s.read(ctx); err != nil {
-				s.halted.Store(true)
-				e.options.Logger.Error("a shard is no longer folded", "shard", s.log.ID(), "error", err)
-			}
-			return nil
-		})
+	started := 0
+	start := func() {
+		for _, s := range e.all()[started:] {
+			g.Go(func() error { return s.fold(ctx) })
+			g.Go(func() error { s.run(ctx); return nil })
+			started++
+		}
 	}
-	return g.Wait()
+	start() // before follow, which waits for a freeze, which waits for the shards
+	for {
+		changed := e.options.Stream.Changed()
+		if err := e.follow(); err != nil {
+			e.options.Logger.Error("new shards are not folded", "error", err)
+		}
+		start()
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return g.Wait()
+		}
+	}
+}
+
+// follow adds the shards that reshards have made since the last look.
+func (e *Engine) follow() error {
+	e.freezing.Lock()
+	defer e.freezing.Unlock()
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	shards := e.all()
+	var errs []error
+	for _, log := range e.options.Stream.Shards() {
+		if n := len(shards); n > 0 && log.ID() <= shards[n-1].log.ID() {
+			continue
+		}
+		s, err := e.shardFrom(log, 0)
+		if err != nil {
+			errs = append(errs, err)
+			break // a later one must not take its place
+		}
+		s.publish()
+		shards = append(shards[:len(shards):len(shards)], s)
+	}
+	e.shards.Store(&shards)
+	return errors.Join(errs...)
+}
+
+// run reads until ctx ends, the log is damaged, or a closed shard is read to its end.
+func (s *shard) run(ctx context.Context) {
+	if err := s.read(ctx); err != nil {
+		s.halted.Store(true)
+		s.engine.options.Logger.Error("a shard is no longer folded", "shard", s.log.ID(), "error", err)
+	}
 }
 
 func (e *Engine) now() time.Time { return e.options.Now() }
@@ -184,7 +241,7 @@ func (e *Engine) checkSize() {
 
 func (e *Engine) pendingBytes() int64 {
 	var n int64
-	for _, s := range e.shards {
+	for _, s := range e.all() {
 		n += s.bytes.Load()
 	}
 	return n
@@ -204,7 +261,7 @@ func (e *Engine) Freeze(ctx context.Context) (Frozen, error) {
 		return f, nil
 	}
 	// What was acknowledged before is part of it.
-	for _, s := range e.shards {
+	for _, s := range e.all() {
 		if s.halted.Load() {
 			continue
 		}
@@ -216,7 +273,7 @@ func (e *Engine) Freeze(ctx context.Context) (Frozen, error) {
 		return nil, ErrNothingPending
 	}
 	f = &frozen{engine: e, number: next - 1}
-	for _, s := range e.shards {
+	for _, s := range e.all() {
 		v, err := s.end(ctx, next)
 		if err != nil {
 			return nil, err
@@ -266,7 +323,7 @@ func (e *Engine) endOf(g Generation, shard int) (place, bool) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	for _, x := range e.ends {
-		if x.number == g {
+		if x.number == g && shard < len(x.shards) {
 			return x.shards[shard], true
 		}
 	}
@@ -276,7 +333,7 @@ func (e *Engine) endOf(g Generation, shard int) (place, bool) {
 // pending reports whether a generation above the one loaded holds any record: the open
 // one, or the one that a freeze cut short ended in some shards.
 func (e *Engine) pending(loaded Generation) bool {
-	for _, s := range e.shards {
+	for _, s := range e.all() {
 		for _, g := range s.view.Load().gens {
 			if g.number > loaded && g.to > g.from {
 				return true

@@ -217,12 +217,11 @@ func (e *Engine) readPoints(ctx context.Context, s *shard, g Generation, r Range
 		}
 		for i := range records {
 			b.decode(records[i:i+1], func(stream.Record, error) {}) // the folder counted it
-			if b.n == 0 {
-				continue
-			}
-			e.fill(out, b.points[0], records[i].Offset)
-			if err := yield(out); err != nil {
-				return err
+			for _, p := range b.points[:b.n] {
+				e.fill(out, p, records[i].Offset)
+				if err := yield(out); err != nil {
+					return err
+				}
 			}
 		}
 	}

@@ -2,6 +2,7 @@ package aggregate
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync/atomic"
 	"time"
@@ -9,6 +10,7 @@ import (
 	"freshet/aggregate/window"
 	"freshet/ingest/point"
 	"freshet/stream"
+	"freshet/stream/kpl"
 )
 
 // readBytes is how much of the log is read, decoded and folded at a time.
@@ -103,8 +105,9 @@ func (g *genView) metric(id int) *window.View {
 // A batch is a run of records on its way from the reader to the folder.
 type batch struct {
 	data    []byte         // of the records, which the points alias
-	points  []*point.Batch // one a record; the first n are in use
+	points  []*point.Batch // one a record, or user record of an aggregate; the first n are in use
 	n       int
+	packed  []kpl.Record  // scratch
 	bad     int           // records that are not points
 	refused int           // points of the others that may not be
 	next    stream.Offset // after the last record
@@ -139,7 +142,7 @@ func (s *shard) read(ctx context.Context) error {
 		}
 		records, err := r.Next(ctx, readBytes)
 		if err != nil {
-			if ctx.Err() != nil {
+			if ctx.Err() != nil || errors.Is(err, stream.ErrEnd) {
 				return nil
 			}
 			return fmt.Errorf("shard %s: %w", s.log.ID(), err)
@@ -162,19 +165,37 @@ func (b *batch) decode(records []stream.Record, bad func(stream.Record, error)) 
 	rest := b.data
 	for _, r := range records {
 		r.Data, rest = rest[:len(r.Data)], rest[len(r.Data):]
-		if b.n == len(b.points) {
-			b.points = append(b.points, &point.Batch{})
+		b.next, b.arrived = r.Offset+1, r.Arrived
+		if !kpl.IsAggregated(r.Data) {
+			b.add(r, bad)
+			continue
 		}
-		if err := b.points[b.n].DecodeRecord(r.Data, r.Arrived); err != nil {
+		var err error
+		if b.packed, err = kpl.Decode(b.packed[:0], r.Data); err != nil {
 			b.bad++
 			bad(r, err)
-		} else {
-			refused, _ := b.points[b.n].Rejected()
-			b.refused += refused
-			b.n++
+			continue
 		}
-		b.next, b.arrived = r.Offset+1, r.Arrived
+		for i := range b.packed {
+			r.Data = b.packed[i].Data
+			b.add(r, bad)
+		}
 	}
+}
+
+// add decodes the points of a record, or of one that was packed in it.
+func (b *batch) add(r stream.Record, bad func(stream.Record, error)) {
+	if b.n == len(b.points) {
+		b.points = append(b.points, &point.Batch{})
+	}
+	if err := b.points[b.n].DecodeRecord(r.Data, r.Arrived); err != nil {
+		b.bad++
+		bad(r, err)
+		return
+	}
+	refused, _ := b.points[b.n].Rejected()
+	b.refused += refused
+	b.n++
 }
 
 // fold runs the folder until ctx ends.

@@ -35,7 +35,7 @@ type ShardStats struct {
 func (e *Engine) Stats() Stats {
 	s := Stats{PendingBytes: e.pendingBytes(), Overflowed: e.dictionary.Overflowed(), Cache: e.cache.Stats()}
 	s.Series, s.Metrics = e.dictionary.Len()
-	for _, sh := range e.shards {
+	for _, sh := range e.all() {
 		s.Points += sh.points.Load()
 		s.Malformed += sh.bad.Load()
 		s.Refused += sh.refused.Load()

@@ -38,7 +38,7 @@ func (e *Engine) Latest(ctx context.Context) (*View, error) {
 func (e *Engine) view(ctx context.Context, reach func(*stream.Shard) stream.Offset) (*View, error) {
 	pin := e.Pin()
 	v := &View{engine: e, pin: pin, loaded: pin.loaded, now: e.now().UnixMilli()}
-	for _, s := range e.shards {
+	for _, s := range e.all() {
 		at := reach(s.log)
 		if s.halted.Load() { // it shows what it has
 			at = 0
@@ -99,6 +99,9 @@ func (v *View) Watermark() int64 {
 			continue
 		}
 		greatest = max(greatest, s.maxTime)
+		if _, end, closed := s.shard.log.Closed(); closed && s.next >= end {
+			continue // it gets no more
+		}
 		if v.now-s.lastSeen.UnixMilli() > idleAfter.Milliseconds() {
 			continue
 		}
@@ -239,7 +242,10 @@ func (v *View) ChangedSince(before *View, name string) (int64, bool) {
 	var least int64
 	changed := false
 	for i, s := range v.shards {
-		old := before.shards[i]
+		old := &shardView{} // of a shard that has been made since
+		if i < len(before.shards) {
+			old = before.shards[i]
+		}
 		for j := range s.gens {
 			g := &s.gens[j]
 			now, was := g.metric(m.id), (*window.View)(nil)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"freshet/ingest/point"
@@ -29,6 +30,7 @@ type Post struct {
 
 	// Records that are written, by shard. payload holds the bytes of all of them.
 	payload []byte
+	again   point.Batch // scratch: a record that a reshard sends elsewhere
 	parts   []part
 	byShard []int32 // shard id → index in parts + 1; 0 is none
 	entries []stream.Entry
@@ -40,6 +42,7 @@ type part struct {
 	key     stream.HashKey // of the first series, as good as any other of the shard
 	series  []int          // of the builder, not yet written
 	records []span
+	sent    int // of records, those that the shard has taken
 	commits []*stream.Commit
 }
 
@@ -103,7 +106,7 @@ func (p *Post) Free() {
 		p.byShard[part.shard.ID()] = 0
 		part.shard = nil
 		clear(part.commits)
-		part.series, part.records, part.commits = part.series[:0], part.records[:0], part.commits[:0]
+		part.series, part.records, part.sent, part.commits = part.series[:0], part.records[:0], 0, part.commits[:0]
 	}
 	p.parts = p.parts[:0]
 	clear(p.entries)
@@ -244,29 +247,71 @@ const patience = 10 * time.Second
 // returns nil.
 func (p *Post) submit(ctx context.Context) error {
 	for i := range p.parts { // better to refuse all of a post than a part of it
-		if err := p.parts[i].shard.Err(); err != nil {
+		if err := p.parts[i].shard.Err(); err != nil && !errors.Is(err, stream.ErrMoved) {
 			return p.failed(ctx, i, err)
 		}
 	}
 	begun := false
-	for i := range p.parts {
-		part := &p.parts[i]
-		for _, r := range part.records {
-			p.entries = append(p.entries[:0], stream.Entry{
-				PartitionKey: partitionKey, HashKey: part.key, Explicit: true, Data: p.payload[r.start:r.end],
-			})
-			commit, err := p.submitOne(ctx, part.shard, begun)
+	for moved := true; moved; {
+		moved = false
+		for i := 0; i < len(p.parts); i++ { // reroute may add to them
+			err := p.submitPart(ctx, &p.parts[i], &begun)
+			if errors.Is(err, stream.ErrMoved) {
+				moved = true
+				err = p.reroute(ctx, i)
+			}
 			if err != nil {
 				if !begun && errors.Is(err, stream.ErrOverloaded) {
 					return ErrOverloaded
 				}
 				return p.failed(ctx, i, err)
 			}
-			part.commits = append(part.commits, commit)
-			begun = true
-			p.in.counters.records.Add(1)
-			p.in.counters.recordBytes.Add(uint64(r.end - r.start))
 		}
+	}
+	return nil
+}
+
+// submitPart submits the records of a part that its shard has not taken yet.
+func (p *Post) submitPart(ctx context.Context, part *part, begun *bool) error {
+	for part.sent < len(part.records) {
+		r := part.records[part.sent]
+		p.entries = append(p.entries[:0], stream.Entry{
+			PartitionKey: partitionKey, HashKey: part.key, Explicit: true, Data: p.payload[r.start:r.end],
+		})
+		commit, err := p.submitOne(ctx, part.shard, *begun)
+		if err != nil {
+			return err
+		}
+		part.commits = append(part.commits, commit)
+		part.sent++
+		*begun = true
+		p.in.counters.records.Add(1)
+		p.in.counters.recordBytes.Add(uint64(r.end - r.start))
+	}
+	return nil
+}
+
+// reroute makes other records of those that a shard did not take because it is being
+// split or merged: each series goes to the shard that has its hash now.
+func (p *Post) reroute(ctx context.Context, i int) error {
+	if err := p.parts[i].shard.Settled(ctx); err != nil {
+		return err
+	}
+	moved := slices.Clone(p.parts[i].records[p.parts[i].sent:]) // write may add to them
+	p.parts[i].records = p.parts[i].records[:p.parts[i].sent]
+	for _, r := range moved {
+		if err := p.again.Decode(p.payload[r.start:r.end]); err != nil {
+			return fmt.Errorf("read a record again: %w", err)
+		}
+		for r := range p.again.Runs {
+			run := &p.again.Runs[r]
+			p.again.View(r, int(run.First), &p.view)
+			series := p.builder.Series(&p.view)
+			for j := int(run.First); j < int(run.First+run.N); j++ {
+				p.builder.AddTo(series, p.again.Time[j], p.again.Value[j], p.again.Member(j))
+			}
+		}
+		p.write()
 	}
 	return nil
 }

@@ -206,15 +206,15 @@ func (s *server) routes(logger *slog.Logger) (http.Handler, error) {
 
 // ready returns why the server does not answer in full yet, nil when it does.
 func (s *server) ready() error {
-	for _, shard := range s.stream.Shards() {
-		if err := shard.Err(); err != nil {
+	for _, shard := range s.stream.OpenShards() {
+		if err := shard.Err(); err != nil && !errors.Is(err, stream.ErrMoved) {
 			return fmt.Errorf("%s does not accept: %w", shard.ID(), err)
 		}
 	}
 	if s.replayed.Load() {
 		return nil
 	}
-	for i, shard := range s.engine.Stats().Shards {
+	for i, shard := range s.engine.Stats().Shards[:len(s.replay)] {
 		if shard.Folded < s.replay[i] {
 			return fmt.Errorf("replaying the log: %s is folded up to record %d of %d", shard.ID, shard.Folded, s.replay[i])
 		}
