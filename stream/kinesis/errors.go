@@ -62,14 +62,6 @@ func kmsNotFound(format string, args ...any) *Error {
 	return fail("KMSNotFoundException", format, args)
 }
 
-func kmsDisabled(format string, args ...any) *Error {
-	return fail("KMSDisabledException", format, args)
-}
-
-func kmsInvalidState(format string, args ...any) *Error {
-	return fail("KMSInvalidStateException", format, args)
-}
-
 func limitExceeded(format string, args ...any) *Error {
 	return fail("LimitExceededException", format, args)
 }

@@ -40,20 +40,6 @@ func op[In, Out any](name string, method func(*Service, context.Context, *In) (*
 	return o
 }
 
-// fast gives an operation its hooks. Each may be nil.
-func fast[In, Out any](o *operation, decode func([]byte) (*In, bool), valid func(*In) bool, write func([]byte, *Out) []byte) *operation {
-	if decode != nil {
-		o.decodeJSON = func(body []byte) (any, bool) { return decode(body) }
-	}
-	if valid != nil {
-		o.valid = func(in any) bool { return valid(in.(*In)) }
-	}
-	if write != nil {
-		o.appendJSON = func(dst []byte, out any) []byte { return write(dst, out.(*Out)) }
-	}
-	return o
-}
-
 func subscription(name string, method func(*Service, context.Context, *SubscribeToShardInput, *eventWriter) error) *operation {
 	return &operation{
 		name: name, input: shapeOf(reflect.TypeFor[SubscribeToShardInput]()),

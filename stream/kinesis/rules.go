@@ -44,8 +44,6 @@ func isWord(s string) bool {
 	return s != ""
 }
 
-const maxInteger = 1<<31 - 1
-
 // ruleOf is the table of the model's constraints, by shape. It panics on a name that is
 // not in it.
 func ruleOf(name string) *rule {

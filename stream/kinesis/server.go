@@ -1,13 +1,33 @@
 package kinesis
 
 import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"io"
 	"net/http"
+	"strconv"
+	"strings"
 	"sync"
 	"time"
+
+	"freshet/stream"
 )
 
-// maxBodiesInFlight bounds the request bodies in memory at once.
-const maxBodiesInFlight = 256 << 20
+const (
+	// maxBodiesInFlight bounds the request bodies in memory at once.
+	maxBodiesInFlight = 256 << 20
+	// maxBody bounds one: 10 MiB of records in base64, and what stands around them.
+	maxBody = 16 << 20
+	// Of a larger body so much is still read, so that the client sees the answer.
+	maxDrain = 64 << 20
+
+	readTime   = time.Minute
+	targetName = "Kinesis_20131202."
+)
 
 // Server is an HTTP server for the API: it speaks HTTP/1.1 and unencrypted HTTP/2, and
 // bounds how long a client may take.
@@ -19,10 +39,169 @@ func Server(h http.Handler) *http.Server {
 }
 
 // Handler answers the API.
-func (s *Service) Handler() http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		http.Error(w, "", http.StatusServiceUnavailable)
-	})
+func (s *Service) Handler() http.Handler { return http.HandlerFunc(s.serve) }
+
+func (s *Service) serve(w http.ResponseWriter, r *http.Request) {
+	head := w.Header()
+	head.Set("x-amzn-RequestId", requestID())
+	head.Set("x-amz-id-2", requestID())
+	if origin := r.Header.Get("Origin"); origin != "" {
+		head.Set("Access-Control-Allow-Origin", "*")
+		head.Set("Access-Control-Expose-Headers", "x-amzn-RequestId,x-amzn-ErrorType,x-amz-request-id,x-amz-id-2,x-amzn-ErrorMessage,Date")
+	}
+	f := formatJSON
+	if strings.HasPrefix(r.Header.Get("Content-Type"), typeCBOR) {
+		f = formatCBOR
+	}
+	if r.Method == http.MethodOptions {
+		preflight(w, r)
+		return
+	}
+	body, release, err := s.body(w, r)
+	defer release()
+	if err == nil {
+		err = s.answer(w, r, f, body)
+	}
+	if err == nil || r.Context().Err() != nil {
+		return
+	}
+	s.writeError(w, r, f, err)
+}
+
+func preflight(w http.ResponseWriter, r *http.Request) {
+	head := w.Header()
+	head.Set("Access-Control-Allow-Origin", "*")
+	if h := r.Header.Get("Access-Control-Request-Headers"); h != "" {
+		head.Set("Access-Control-Allow-Headers", h)
+	}
+	if m := r.Header.Get("Access-Control-Request-Method"); m != "" {
+		head.Set("Access-Control-Allow-Methods", m)
+	}
+	head.Set("Access-Control-Max-Age", "172800")
+	w.WriteHeader(http.StatusOK)
+}
+
+// body reads a request to its end: real clients try again when a connection closes early.
+func (s *Service) body(w http.ResponseWriter, r *http.Request) (body []byte, release func(), err error) {
+	release = func() {}
+	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(readTime)) // a test's writer has none
+	size := r.ContentLength
+	if size < 0 || size > maxBody {
+		size = maxBody
+	}
+	if !s.bodies.take(size) {
+		_, _ = io.CopyN(io.Discard, r.Body, maxDrain)
+		return nil, release, throttled()
+	}
+	release = func() { s.bodies.give(size) }
+	body, err = io.ReadAll(io.LimitReader(r.Body, maxBody+1))
+	if err != nil {
+		return nil, release, malformed("the body cannot be read to its end")
+	}
+	if len(body) > maxBody {
+		_, _ = io.CopyN(io.Discard, r.Body, maxDrain)
+		e := fail("RequestEntityTooLargeException", "the body has more than %d bytes", []any{maxBody})
+		e.status = http.StatusRequestEntityTooLarge
+		return nil, release, e
+	}
+	return body, release, nil
+}
+
+// answer runs the operation that a request names.
+func (s *Service) answer(w http.ResponseWriter, r *http.Request, f format, body []byte) error {
+	name, ours := strings.CutPrefix(r.Header.Get("X-Amz-Target"), targetName)
+	if r.Method != http.MethodPost || !ours {
+		return unknownOperation()
+	}
+	if err := s.authenticate(r, body); err != nil {
+		return err
+	}
+	o := s.operations[name]
+	if o == nil {
+		return unknownOperation()
+	}
+	in, err := read(o, f, body)
+	if err != nil {
+		return err
+	}
+	if o.subscribe != nil {
+		events := newEventWriter(w, f)
+		err := o.subscribe(s, r.Context(), in, events)
+		if err == nil || !events.opened {
+			return err
+		}
+		return events.exception(s.visible(r, err))
+	}
+	out, err := o.run(s, r.Context(), in)
+	if err != nil {
+		return err
+	}
+	var answer []byte
+	switch {
+	case o.output == nil:
+	case f == formatJSON && o.appendJSON != nil:
+		answer = o.appendJSON(nil, out)
+	default:
+		answer = f.append(nil, o.output, out)
+	}
+	send(w, f, http.StatusOK, answer)
+	return nil
+}
+
+// read makes an input of a body.
+func read(o *operation, f format, body []byte) (any, error) {
+	if f == formatJSON && o.decodeJSON != nil {
+		if in, ok := o.decodeJSON(body); ok && (o.valid == nil || o.valid(in)) {
+			return in, nil
+		}
+	}
+	var t tokens = newJSONTokens(body)
+	if f == formatCBOR {
+		t = newCBORTokens(body)
+	}
+	in, err := decode(t, o.input)
+	if err != nil {
+		return nil, err
+	}
+	if err := validate(o.input, in); err != nil {
+		return nil, err
+	}
+	return in, nil
+}
+
+func (s *Service) writeError(w http.ResponseWriter, r *http.Request, f format, err error) {
+	e := s.visible(r, err)
+	w.Header().Set("x-amzn-ErrorType", e.Code)
+	send(w, f, e.Status(), f.appendError(nil, e))
+}
+
+// visible is what a client sees of an error.
+func (s *Service) visible(r *http.Request, err error) *Error {
+	var e *Error
+	if errors.As(err, &e) {
+		return e
+	}
+	if errors.Is(err, stream.ErrShardClosed) || errors.Is(err, context.Canceled) {
+		return unavailable()
+	}
+	s.options.Logger.Error("an operation failed", "target", r.Header.Get("X-Amz-Target"), "error", err)
+	return internalFailure()
+}
+
+func send(w http.ResponseWriter, f format, status int, body []byte) {
+	head := w.Header()
+	head.Set("Content-Type", f.contentType())
+	head.Set("Content-Length", strconv.Itoa(len(body)))
+	head.Set("x-amz-crc32", fmt.Sprint(crc32.ChecksumIEEE(body)))
+	w.WriteHeader(status)
+	_, _ = w.Write(body) // a client that is gone does not miss it
+}
+
+func requestID() string {
+	var b [16]byte
+	rand.Read(b[:])
+	h := hex.EncodeToString(b[:])
+	return h[:8] + "-" + h[8:12] + "-" + h[12:16] + "-" + h[16:20] + "-" + h[20:]
 }
 
 // A budget is bytes that are shared out.
@@ -32,3 +211,19 @@ type budget struct {
 }
 
 func newBudget(n int64) *budget { return &budget{left: n} }
+
+func (b *budget) take(n int64) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if n > b.left {
+		return false
+	}
+	b.left -= n
+	return true
+}
+
+func (b *budget) give(n int64) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.left += n
+}

@@ -2,6 +2,7 @@ package kinesis
 
 import (
 	"context"
+	"crypto/cipher"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -91,7 +92,10 @@ type Service struct {
 	log        *stream.Log
 	store      kv.Store
 	operations map[string]*operation
-	bodies     *budget // bytes of request bodies in memory
+	bodies     *budget     // bytes of request bodies in memory
+	iterators  cipher.AEAD // seals iterators
+	rates      rates
+	spread     spread
 	control
 }
 
@@ -105,6 +109,7 @@ func New(o Options) (*Service, error) {
 	if err := s.load(context.Background()); err != nil {
 		return nil, err
 	}
+	s.iterators = s.iteratorSeal()
 	return s, nil
 }
 

@@ -36,6 +36,7 @@ type member struct {
 	field    int
 	shape    *shape
 	required bool
+	expected bool // required by some operations only: they look themselves
 	omit     bool // its zero value is absent
 	rule     *rule
 }
@@ -83,6 +84,8 @@ func (s *shape) readMembers() {
 			case "":
 			case "required":
 				m.required = true
+			case "expected":
+				m.expected = true
 			case "omit":
 				m.omit = true
 			default:

@@ -14,7 +14,7 @@ func timestamp(t time.Time) Timestamp { return Timestamp(t.UnixMilli()) }
 
 type PutRecordInput struct {
 	SequenceNumberForOrdering *string `k:"SequenceNumber"`
-	PartitionKey              *string `k:"PartitionKey"` // required unless the stream distributes its records itself
+	PartitionKey              *string `k:"expected,PartitionKey"` // required unless the stream distributes its records itself
 	ExplicitHashKey           *string `k:"HashKey"`
 	Data                      []byte  `k:"required,Data"`
 	StreamName                *string `k:"StreamName"`
@@ -38,7 +38,7 @@ type PutRecordsInput struct {
 }
 
 type PutRecordsRequestEntry struct {
-	PartitionKey    *string `k:"PartitionKey"` // required unless the stream distributes its records itself
+	PartitionKey    *string `k:"expected,PartitionKey"` // required unless the stream distributes its records itself
 	ExplicitHashKey *string `k:"HashKey"`
 	Data            []byte  `k:"required,Data"`
 }

@@ -27,9 +27,9 @@ type ChildShard struct {
 }
 
 type ListShardsInput struct {
-	NextToken               *string `k:"NextToken"`
 	ExclusiveStartShardId   *string `k:"ShardId"`
 	MaxResults              *int    `k:"ListShardsInputLimit"`
+	NextToken               *string `k:"NextToken"`
 	StreamCreationTimestamp *Timestamp
 	StreamName              *string      `k:"StreamName"`
 	ShardFilter             *ShardFilter `k:""`
@@ -49,8 +49,8 @@ type ListShardsOutput struct {
 }
 
 type SplitShardInput struct {
-	StreamName         *string `k:"StreamName"`
 	NewStartingHashKey *string `k:"required,HashKey"`
+	StreamName         *string `k:"StreamName"`
 	ShardToSplit       *string `k:"required,ShardId"`
 	StreamARN          *string `k:"StreamARN"`
 	StreamId           *string `k:"StreamId"`
