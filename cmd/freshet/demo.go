@@ -42,14 +42,21 @@ func (c *demoCmd) Run(in *invocation) error {
 		defer os.RemoveAll(temp)
 		data = temp
 	}
-	s, err := openServer(in.ctx, serverOptions{
+	o := serverOptions{
 		Data: data, Listen: c.Listen, AuthOff: true,
 		Shards: c.shards(), Window: c.Window, LoadEvery: c.LoadEvery, Retention: c.Retention, LogBytes: c.LogBytes, Logger: c.logger(in),
-	})
+	}
+	if err := c.set(&o); err != nil {
+		return err
+	}
+	s, err := openServer(in.ctx, o)
 	if err != nil {
 		return err
 	}
 	fmt.Fprintf(in.stdout, "listening on %s\n", s.http.url())
+	if s.kinesisHTTP != nil {
+		fmt.Fprintf(in.stdout, "Kinesis API on %s\n", s.kinesisHTTP.url())
+	}
 	for _, board := range s.boards.All() {
 		fmt.Fprintf(in.stdout, "  %-14s %s/d/%s\n", board.Title, s.http.url(), board.ID)
 	}

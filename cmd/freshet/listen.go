@@ -55,6 +55,7 @@ func checkListen(addr, auth string) error {
 type httpStage struct {
 	listener net.Listener
 	handler  http.Handler
+	server   func(http.Handler) *http.Server // nil means one for pages and the API
 	logger   *slog.Logger
 }
 
@@ -77,15 +78,12 @@ func reachable(addr string) string {
 // answered finish. Websockets are not waited for: the hub, which stops next,
 // ends them.
 func (s *httpStage) Run(ctx context.Context) error {
-	server := &http.Server{
-		Handler:           takeBodies(s.handler),
-		ReadHeaderTimeout: headerTimeout,
-		ReadTimeout:       readTimeout,
-		WriteTimeout:      writeTimeout,
-		IdleTimeout:       idleTimeout,
-		MaxHeaderBytes:    64 << 10,
-		ErrorLog:          log.New(serverLog{s.logger}, "", 0),
+	newServer := s.server
+	if newServer == nil {
+		newServer = pagesServer
 	}
+	server := newServer(s.handler)
+	server.ErrorLog = log.New(serverLog{s.logger}, "", 0)
 	failed := make(chan error, 1)
 	go func() { failed <- server.Serve(s.listener) }()
 	select {
@@ -102,6 +100,17 @@ func (s *httpStage) Run(ctx context.Context) error {
 	}
 	<-failed
 	return err
+}
+
+func pagesServer(h http.Handler) *http.Server {
+	return &http.Server{
+		Handler:           takeBodies(h),
+		ReadHeaderTimeout: headerTimeout,
+		ReadTimeout:       readTimeout,
+		WriteTimeout:      writeTimeout,
+		IdleTimeout:       idleTimeout,
+		MaxHeaderBytes:    64 << 10,
+	}
 }
 
 // takeBodies has the rest of a body that next did not want read, within bounds:

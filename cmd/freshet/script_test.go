@@ -129,7 +129,7 @@ func program(ts *testscript.TestScript, args ...string) *exec.Cmd {
 	cmd := exec.Command(self, args...)
 	cmd.Args[0] = "freshet" // what the test binary goes by
 	cmd.Dir = ts.MkAbs(".")
-	cmd.Env = append(os.Environ(), "HOME="+ts.Getenv("HOME"))
+	cmd.Env = append(os.Environ(), "HOME="+ts.Getenv("HOME"), "FRESHET_KINESIS_LISTEN=127.0.0.1:0")
 	for _, name := range []string{"FRESHET_URL", "FRESHET_TOKEN", "FRESHET_CONFIG"} {
 		cmd.Env = append(cmd.Env, name+"="+ts.Getenv(name))
 	}

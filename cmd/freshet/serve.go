@@ -18,6 +18,7 @@ type serveCmd struct {
 
 // serverFlags are the flags that serve and demo share.
 type serverFlags struct {
+	kinesisFlags
 	Shards    int           `help:"Shards of the stream, when it is made; 0 for one a core." env:"FRESHET_SHARDS" default:"0"`
 	Window    time.Duration `help:"The finest step of queries: a whole number of seconds that a minute is made of." env:"FRESHET_WINDOW" default:"1s"`
 	LoadEvery time.Duration `help:"How often what is pending is loaded into the warehouse." env:"FRESHET_LOAD_EVERY" default:"1h"`
@@ -72,10 +73,14 @@ func (c *serveCmd) Run(in *invocation) error {
 	if err := checkListen(c.Listen, c.Auth); err != nil {
 		return err
 	}
-	s, err := openServer(in.ctx, serverOptions{
+	o := serverOptions{
 		Data: c.Data, Listen: c.Listen, AuthOff: c.Auth == "off",
 		Shards: c.shards(), Window: c.Window, LoadEvery: c.LoadEvery, Retention: c.Retention, LogBytes: c.LogBytes, Logger: c.logger(in),
-	})
+	}
+	if err := c.set(&o); err != nil {
+		return err
+	}
+	s, err := openServer(in.ctx, o)
 	if err != nil {
 		return err
 	}
@@ -83,5 +88,8 @@ func (c *serveCmd) Run(in *invocation) error {
 		fmt.Fprintf(in.stdout, "admin token, shown this once: %s\n", s.adminToken)
 	}
 	fmt.Fprintf(in.stdout, "listening on %s\n", s.http.url())
+	if s.kinesisHTTP != nil {
+		fmt.Fprintf(in.stdout, "Kinesis API on %s\n", s.kinesisHTTP.url())
+	}
 	return errors.Join(s.run(in.ctx), s.close())
 }

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net"
 	"net/http"
 	"runtime/debug"
 	"sync/atomic"
@@ -15,6 +14,8 @@ import (
 	"freshet/dashboard"
 	"freshet/ingest"
 	"freshet/stream"
+	"freshet/stream/keyring"
+	"freshet/stream/kinesis"
 	"freshet/warehouse"
 	"freshet/web"
 	"freshet/web/access"
@@ -34,7 +35,13 @@ type serverOptions struct {
 	Retention time.Duration // of the log; 0 means 24 h
 	LogBytes  int64         // of a shard; 0 means no bound
 	Logger    *slog.Logger
-	Step      func(string) // of a load; see warehouse.LoaderOptions
+
+	KinesisListen string // empty: nowhere
+	KinesisKeys   []kinesis.AccessKey
+	ShardLimits   bool
+	Keys          *keyring.Ring // for encrypted streams; nil for none
+
+	Step func(string) // of a load; see warehouse.LoaderOptions
 }
 
 // step passes on the steps of a load. When one is done, the memory of its generation
@@ -64,6 +71,9 @@ type server struct {
 	boards *dashboard.Boards
 	http   *httpStage
 
+	kinesis     *kinesis.Service // nil when the API is not served
+	kinesisHTTP *httpStage
+
 	replay   []stream.Offset // by shard, where the log ended at the start
 	replayed atomic.Bool     // what was before that is folded
 	closers  []func() error  // in the order in which things were opened
@@ -81,13 +91,19 @@ type server struct {
 //	                              │   load   ├───▶│ warehouse ├───────┘
 //	                              └──────────┘    └───────────┘
 func (s *server) run(ctx context.Context) error {
-	return runLine(ctx,
-		stage{"log", s.log.Run},     // group commit, one sequencer a shard; retention
-		stage{"fold", s.engine.Run}, // one goroutine a shard folds what is durable into windows
-		stage{"load", s.loader.Run}, // writes generations into the warehouse; what is pending at the end
-		stage{"hub", s.hub.Run},     // evaluates each live query once a tick
-		stage{"http", s.http.Run},   // pages, API, websockets; the first to stop
-	)
+	stages := []stage{
+		{"log", s.log.Run},     // group commit, one sequencer a shard; retention
+		{"fold", s.engine.Run}, // one goroutine a shard folds what is durable into windows
+		{"load", s.loader.Run}, // writes generations into the warehouse; what is pending at the end
+		{"hub", s.hub.Run},     // evaluates each live query once a tick
+	}
+	if s.kinesis != nil {
+		stages = append(stages,
+			stage{"kinesis-listener", s.kinesisHTTP.Run}, // the Kinesis API
+			stage{"kinesis", s.kinesis.Run},              // reshards, deletions, the end of subscriptions
+		)
+	}
+	return runLine(ctx, append(stages, stage{"http", s.http.Run})...) // pages, API, websockets; the first to stop
 }
 
 // openServer opens the data directory, everything in it and the listener. It
@@ -110,6 +126,9 @@ func openServer(ctx context.Context, o serverOptions) (_ *server, err error) {
 	if err := s.openPath(ctx, o); err != nil {
 		return nil, err
 	}
+	if err := s.openKinesis(ctx, o); err != nil {
+		return nil, err
+	}
 	if err := s.openHTTP(ctx, o); err != nil {
 		return nil, err
 	}
@@ -122,7 +141,7 @@ func openServer(ctx context.Context, o serverOptions) (_ *server, err error) {
 
 // openPath opens the log and builds the stages behind it.
 func (s *server) openPath(ctx context.Context, o serverOptions) (err error) {
-	if s.log, err = stream.Open(stream.Options{Dir: s.data.file("streams"), Retention: o.Retention, RetentionBytes: o.LogBytes, Logger: o.Logger}); err != nil {
+	if s.log, err = stream.Open(stream.Options{Dir: s.data.file("streams"), Retention: o.Retention, RetentionBytes: o.LogBytes, Keys: o.Keys, Logger: o.Logger}); err != nil {
 		return err
 	}
 	s.closers = append(s.closers, s.log.Close)
@@ -161,16 +180,10 @@ func (s *server) openHTTP(ctx context.Context, o serverOptions) error {
 	if err != nil {
 		return err
 	}
-	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", o.Listen)
+	listener, err := s.listen(ctx, "--listen", o.Listen)
 	if err != nil {
-		return fmt.Errorf("--listen %s: %w", o.Listen, err)
+		return err
 	}
-	s.closers = append(s.closers, func() error {
-		if err := listener.Close(); err != nil && !errors.Is(err, net.ErrClosed) {
-			return err
-		}
-		return nil
-	})
 	s.http = &httpStage{listener: listener, handler: handler, logger: o.Logger}
 	return s.data.writeAddress(s.http.url())
 }

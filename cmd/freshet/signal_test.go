@@ -21,7 +21,7 @@ func TestSecondSignal(t *testing.T) {
 		t.Fatal(err)
 	}
 	data := t.TempDir()
-	cmd := exec.Command(self, "serve", "--auth", "off", "--listen", "127.0.0.1:0", "--data", data)
+	cmd := exec.Command(self, "serve", "--auth", "off", "--listen", "127.0.0.1:0", "--kinesis-listen", "", "--data", data)
 	cmd.Args[0] = "freshet"
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)

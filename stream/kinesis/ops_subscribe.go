@@ -40,6 +40,13 @@ func (s *Service) subscribeToShard(ctx context.Context, in *SubscribeToShardInpu
 	}
 	ctx, cancel := context.WithTimeout(ctx, subscriptionLife)
 	defer cancel()
+	go func() {
+		select {
+		case <-s.ended:
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
 	if err := events.open(); err != nil {
 		return nil // the client is gone
 	}

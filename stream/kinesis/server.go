@@ -84,7 +84,9 @@ func preflight(w http.ResponseWriter, r *http.Request) {
 // body reads a request to its end: real clients try again when a connection closes early.
 func (s *Service) body(w http.ResponseWriter, r *http.Request) (body []byte, release func(), err error) {
 	release = func() {}
-	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(readTime)) // a test's writer has none
+	control := http.NewResponseController(w)
+	_ = control.SetReadDeadline(time.Now().Add(readTime)) // a test's writer has none
+	defer func() { _ = control.SetReadDeadline(time.Time{}) }()
 	size := r.ContentLength
 	if size < 0 || size > maxBody {
 		size = maxBody

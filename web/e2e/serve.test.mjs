@@ -29,7 +29,7 @@ function freePort() {
 }
 
 async function start() {
-  server = spawn(bin, ["serve", "--auth", "off", "--listen", `127.0.0.1:${port}`, "--data", data], { stdio: "ignore" });
+  server = spawn(bin, ["serve", "--auth", "off", "--kinesis-listen", "", "--listen", `127.0.0.1:${port}`, "--data", data], { stdio: "ignore" });
   for (let i = 0; i < 200; i++) {
     if (await fetch(`${base()}/readyz`).then((r) => r.ok, () => false)) return;
     await new Promise((ok) => setTimeout(ok, 50));

@@ -40,7 +40,7 @@ func start(ctx context.Context, dir string, args ...string) (*process, time.Dura
 	if err != nil {
 		return nil, 0, err
 	}
-	args = append([]string{"serve", "--auth", "off", "--listen", "127.0.0.1:0", "--data", p.dir}, args...)
+	args = append([]string{"serve", "--auth", "off", "--listen", "127.0.0.1:0", "--kinesis-listen", "", "--data", p.dir}, args...)
 	p.cmd = exec.CommandContext(ctx, self, args...)
 	p.cmd.Stderr = &p.log
 	p.cmd.Cancel = func() error { return p.cmd.Process.Signal(syscall.SIGKILL) }
