@@ -23,6 +23,7 @@ var streamFolder = regexp.MustCompile(`^[0-9]{6,}-[A-Za-z0-9_.-]+$`)
 type Log struct {
 	options Options
 	lock    io.Closer
+	started chan struct{} // closed when Run begins
 	swept   chan struct{} // holds a token when the sweeper should look now
 	grown   chan struct{} // holds a token when there are shards to run
 
@@ -58,7 +59,7 @@ func Open(o Options) (*Log, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open log: %w", err)
 	}
-	l := &Log{options: o, lock: lock, swept: make(chan struct{}, 1), grown: make(chan struct{}, 1), streams: map[string]*Stream{}}
+	l := &Log{options: o, lock: lock, started: make(chan struct{}), swept: make(chan struct{}, 1), grown: make(chan struct{}, 1), streams: map[string]*Stream{}}
 	if err := l.load(); err != nil {
 		lock.Close()
 		return nil, fmt.Errorf("open log: %w", err)
@@ -221,6 +222,7 @@ func (l *Log) Run(ctx context.Context) error {
 	}
 	l.state = running
 	l.mu.Unlock()
+	close(l.started)
 
 	var sequencers sync.WaitGroup
 	defer sequencers.Wait()

@@ -21,7 +21,7 @@ import (
 
 // Split closes a shard and divides its hash keys between two others, of which the second
 // begins with at. While it runs, submissions to the shard get ErrMoved; see
-// [Shard.Settled]. The log must be running.
+// [Shard.Settled]. It waits for the log to run.
 //
 // The error is ErrNoStream, ErrNoShard, ErrNotOpen, ErrBadSplit, ErrTooManyShards, or that
 // of the disk: then the shard takes no records until the log is opened again. A ctx that
@@ -76,6 +76,11 @@ type hashSpan struct{ first, last HashKey }
 
 func (s *Stream) reshard(ctx context.Context, ids []ShardID, divide func([]*Shard) ([]hashSpan, error)) ([]*Shard, error) {
 	l := s.log
+	select {
+	case <-l.started:
+	case <-ctx.Done():
+		return nil, fmt.Errorf("wait for the log to run: %w", context.Cause(ctx))
+	}
 	l.creating.Lock()
 	defer l.creating.Unlock()
 	parents, err := s.parentsOf(ids)

@@ -116,7 +116,7 @@ var oracleTypes = map[string]point.Type{
 // post appends a few random points, some of them late, and remembers them.
 func (m *model) post(r *rig, rng *rand.Rand) error {
 	names := []string{"gauge", "counter", "observed", "visitors"}
-	byShard := map[*stream.Shard][]point.Point{}
+	var points []point.Point
 	for range 1 + rng.IntN(20) {
 		name := names[rng.IntN(len(names))]
 		p := point.Point{Series: point.Series{Metric: name, Type: oracleTypes[name], Labels: point.Labels{{Name: "host", Value: fmt.Sprint(rng.IntN(7))}}}}
@@ -132,6 +132,22 @@ func (m *model) post(r *rig, rng *rand.Rand) error {
 		} else {
 			p.Value = float64(rng.IntN(1000)) / 8 // sums of these are exact
 		}
+		points = append(points, p)
+	}
+	for len(points) > 0 { // once, and again for what a reshard refuses
+		var err error
+		if points, err = m.append(r, points); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// append appends points, a record a shard, and remembers them. It returns those that a
+// reshard has refused, when it is over.
+func (m *model) append(r *rig, all []point.Point) (moved []point.Point, err error) {
+	byShard := map[*stream.Shard][]point.Point{}
+	for _, p := range all {
 		shard := r.stream.ShardFor(stream.HashKey{Hi: point.HashOf(p.Series)})
 		byShard[shard] = append(byShard[shard], p)
 	}
@@ -144,8 +160,15 @@ func (m *model) post(r *rig, rng *rand.Rand) error {
 		}
 		first, _ := shard.Range()
 		offset, err := shard.Append(context.Background(), []stream.Entry{{HashKey: first, Explicit: true, Data: b.Encode(nil)}})
+		if errors.Is(err, stream.ErrMoved) {
+			moved = append(moved, points...)
+			err = shard.Settled(context.Background())
+			if err == nil {
+				continue
+			}
+		}
 		if err != nil {
-			return err
+			return nil, err
 		}
 		m.mu.Lock()
 		if m.shards[shard.ID()] == nil {
@@ -154,7 +177,20 @@ func (m *model) post(r *rig, rng *rand.Rand) error {
 		m.shards[shard.ID()][offset] = points
 		m.mu.Unlock()
 	}
-	return nil
+	return moved, nil
+}
+
+// reshard splits a shard or merges two.
+func reshard(r *rig, rng *rand.Rand) error {
+	open := r.stream.OpenShards()
+	i := rng.IntN(len(open))
+	if len(open) > 4 && i > 0 {
+		_, err := r.stream.Merge(context.Background(), open[i].ID(), open[i-1].ID())
+		return err
+	}
+	first, last := open[i].Range()
+	_, err := r.stream.Split(context.Background(), open[i].ID(), stream.HashKey{Hi: first.Hi + (last.Hi-first.Hi)/2 + 1})
+	return err
 }
 
 // prefix returns the points below the given end of each shard. An append that is not
@@ -349,7 +385,7 @@ func (m *model) checkSQL(r *rig) {
 	}
 }
 
-// At random instants, during posts, late points, loads and restarts, queries and SQL
+// At random instants, during posts, late points, loads, reshards and restarts, queries and SQL
 // equal brute force over the prefix that they cover: invariant 3.
 func TestEveryRecordIsCountedOnceInEveryAnswer(t *testing.T) {
 	dir := t.TempDir()
@@ -358,7 +394,7 @@ func TestEveryRecordIsCountedOnceInEveryAnswer(t *testing.T) {
 	if testing.Short() {
 		rounds = 2
 	}
-	var queries, selects, loads atomic.Int64
+	var queries, selects, loads, reshards atomic.Int64
 	for round := range rounds {
 		r := start(t, dir, nil)
 		until := time.Now().Add(2500 * time.Millisecond)
@@ -395,6 +431,12 @@ func TestEveryRecordIsCountedOnceInEveryAnswer(t *testing.T) {
 			m.checkSQL(r)
 			selects.Add(1)
 		})
+		act(40, 300*time.Millisecond, func(rng *rand.Rand) {
+			if err := reshard(r, rng); err != nil {
+				t.Error(err)
+			}
+			reshards.Add(1)
+		})
 		actors.Wait()
 		for _, q := range oracleQueries {
 			m.checkQuery(r, q)
@@ -405,8 +447,8 @@ func TestEveryRecordIsCountedOnceInEveryAnswer(t *testing.T) {
 			return
 		}
 	}
-	t.Logf("%d queries and %d SQL queries checked during %d loads", queries.Load(), selects.Load(), loads.Load())
-	if queries.Load() < 20 || selects.Load() < 5 || loads.Load() < 4 {
+	t.Logf("%d queries and %d SQL queries checked during %d loads and %d reshards", queries.Load(), selects.Load(), loads.Load(), reshards.Load())
+	if queries.Load() < 20 || selects.Load() < 5 || loads.Load() < 4 || reshards.Load() < 4 {
 		t.Error("too little was checked to mean anything")
 	}
 }
