@@ -52,6 +52,7 @@ func subscription(name string, method func(*Service, context.Context, *Subscribe
 // operations is the table of the API by name.
 func operations() map[string]*operation {
 	table := map[string]*operation{}
+	free, rules := &batches{}, newPutRules()
 	for _, o := range []*operation{
 		// Streams.
 		op("CreateStream", (*Service).createStream),
@@ -75,10 +76,10 @@ func operations() map[string]*operation {
 		op("MergeShards", (*Service).mergeShards),
 		op("UpdateShardCount", (*Service).updateShardCount),
 		// Records.
-		op("PutRecord", (*Service).putRecord),
-		op("PutRecords", (*Service).putRecords),
+		fastPut(op("PutRecord", (*Service).putRecord), free, rules, true),
+		fastPut(op("PutRecords", (*Service).putRecords), free, rules, false),
 		op("GetShardIterator", (*Service).getShardIterator),
-		op("GetRecords", (*Service).getRecords),
+		fastGet(op("GetRecords", (*Service).getRecords)),
 		subscription("SubscribeToShard", (*Service).subscribeToShard),
 		// Consumers.
 		op("RegisterStreamConsumer", (*Service).registerStreamConsumer),

@@ -1,139 +1,161 @@
 package kinesis
 
 import (
-	"bytes"
 	"context"
-	"errors"
 
 	"freshet/stream"
 )
 
-// What one GetRecords returns at most.
 const (
-	maxGetRecords = 10_000
+	// maxGetRecords and maxGetBytes bound the records of a GetRecords and their data.
+	maxGetRecords = 10000
 	maxGetBytes   = 10 << 20
 )
 
-func (s *Service) getRecords(ctx context.Context, in *GetRecordsInput) (*GetRecordsOutput, error) {
-	it, err := s.openIterator(*in.ShardIterator)
-	if err != nil {
-		return nil, err
-	}
-	st, shard, err := s.place(it, in)
-	if err != nil {
-		return nil, err
-	}
-	if isDryRun(in.DryRun) {
-		return nil, wouldSucceed()
-	}
+// A recordSink takes the records that a read finds, one by one. They are valid until it
+// returns.
+type recordSink interface {
+	record(sh *stream.Shard, r *stream.Record)
+}
+
+// getResult is what a read found besides records.
+type getResult struct {
+	st     *streamState
+	shard  *stream.Shard
+	next   stream.Offset
+	behind int64 // milliseconds
+	ended  bool  // the shard is closed and read to its end
+}
+
+// get reads from an iterator on. It never waits for records.
+func (s *Service) get(ctx context.Context, in *GetRecordsInput, sink func(st *streamState) recordSink) (getResult, error) {
 	now := s.options.Now()
-	if st.limits() && !s.rates.read(shard, now) {
-		return nil, s.exceeded(st, shard)
+	st, sh, at, failed := s.openIterator(*in.ShardIterator, now)
+	if failed == nil && (in.StreamARN != nil || in.StreamId != nil) {
+		var other *streamState
+		if other, failed = s.find(in.StreamARN, nil, in.StreamId); failed == nil && other != st {
+			failed = invalidArgument("The ShardIterator is one of stream %s and was used in a call to stream %s.", st.name, other.name)
+		}
+	}
+	if failed == nil && isDryRun(in.DryRun) {
+		failed = dryRunPassed()
+	}
+	if failed != nil {
+		return getResult{}, failed
+	}
+	var limits *throttle
+	if st.limits() {
+		if limits = s.throttles.of(sh, now); !limits.get(now) {
+			return getResult{}, s.rateExceeded(st, sh)
+		}
 	}
 	limit := maxGetRecords
 	if in.Limit != nil {
 		limit = *in.Limit
 	}
-	r := shard.Reader(max(it.offset, shard.Horizon()))
-	defer r.Close()
-	out := &GetRecordsOutput{Records: []Record{}}
-	size := 0
-	for len(out.Records) < limit && size < maxGetBytes && r.Offset() < shard.Durable() {
-		records, err := r.Next(ctx, min(1<<20, maxGetBytes-size))
-		if errors.Is(err, stream.ErrTrimmed) {
-			r.Close()
-			r = shard.Reader(shard.Horizon())
-			continue
+	c := s.readers.take(sh, at)
+	size, last, err := c.read(ctx, limit, maxGetBytes, sink(st))
+	if err != nil {
+		c.close()
+		return getResult{}, err
+	}
+	if limits != nil {
+		limits.pay(now, size)
+	}
+	result := getResult{st: st, shard: sh, next: c.offset(), behind: c.behind(last, s.options.Now()), ended: c.atEnd()}
+	s.readers.give(c)
+	return result, nil
+}
+
+// read takes the records that are durable, up to a number of them and of bytes of keys
+// and data; the first is taken whatever its size is. It returns the bytes, and when the
+// last record arrived.
+func (c *cursor) read(ctx context.Context, limit, most int, sink recordSink) (size int, last int64, err error) {
+	for n := 0; n < limit; {
+		if err := c.fill(ctx, false); err != nil {
+			return 0, 0, err
 		}
-		if err != nil {
-			return nil, err
+		if len(c.ready) == 0 {
+			break
 		}
-		for i := range records {
-			n := len(records[i].Data) + len(records[i].PartitionKey)
-			if len(out.Records) == limit || size > 0 && size+n > maxGetBytes {
-				records = records[:i]
-				size = maxGetBytes
-				break
+		for len(c.ready) > 0 && n < limit {
+			r := &c.ready[0]
+			bytes := len(r.PartitionKey) + len(r.Data)
+			if n > 0 && size+bytes > most {
+				return size, last, nil
 			}
-			out.Records = append(out.Records, st.record(shard, &records[i]))
-			size += n
+			sink.record(c.shard, r)
+			size, last = size+bytes, r.Arrived
+			c.ready = c.ready[1:]
+			n++
 		}
-		if len(records) > 0 {
-			it.offset = records[len(records)-1].Offset + 1
-		}
 	}
-	it.offset = max(it.offset, shard.Horizon())
-	if st.limits() {
-		s.rates.took(shard, size, now)
+	return size, last, nil
+}
+
+// recordList collects records for the general encoders.
+type recordList struct {
+	numbers    numbers
+	records    []Record
+	encryption string
+}
+
+// record copies a record: what it refers to is gone when the next are read.
+func (l *recordList) record(sh *stream.Shard, r *stream.Record) {
+	l.refer(sh, r)
+	kept := &l.records[len(l.records)-1]
+	kept.Data = append([]byte{}, kept.Data...)
+}
+
+// refer adds a record without a copy of its data.
+func (l *recordList) refer(sh *stream.Shard, r *stream.Record) {
+	l.records = append(l.records, Record{
+		SequenceNumber:              string(l.numbers.of(sh.SequenceNumber(r.Offset, r.Arrived))),
+		ApproximateArrivalTimestamp: Timestamp(r.Arrived), Data: r.Data, PartitionKey: string(r.PartitionKey),
+		EncryptionType: l.encryption,
+	})
+}
+
+func (s *Service) getRecords(ctx context.Context, in *GetRecordsInput) (*GetRecordsOutput, error) {
+	list := &recordList{records: []Record{}}
+	r, err := s.get(ctx, in, func(st *streamState) recordSink {
+		list.encryption = shownEncryption(st)
+		return list
+	})
+	if err != nil {
+		return nil, err
 	}
-	behind := s.behind(ctx, shard, it.offset)
-	out.MillisBehindLatest = &behind
-	if _, end, closed := shard.Closed(); closed && it.offset >= end {
-		out.ChildShards = children(st, shard)
-		return out, nil
+	out := &GetRecordsOutput{Records: list.records, MillisBehindLatest: &r.behind}
+	if r.ended {
+		out.ChildShards = childShards(r.st, r.shard)
+	} else {
+		out.NextShardIterator = string(s.appendIterator(nil, r.st, r.shard, r.next, s.options.Now()))
 	}
-	out.NextShardIterator = s.sealIterator(st, shard, it.offset)
 	return out, nil
 }
 
-// place finds the stream and the shard of an iterator.
-func (s *Service) place(it iterator, in *GetRecordsInput) (*streamState, *stream.Shard, *Error) {
-	var st *streamState
-	for _, x := range s.index.Load().byName {
-		if x.stream.Number() == it.stream {
-			st = x
-		}
+// shownEncryption is the encryption type of records: the service leaves NONE out.
+func shownEncryption(st *streamState) string {
+	if st.stream.Encrypted() {
+		return encryptionKMS
 	}
-	if st == nil {
-		return nil, nil, resourceNotFound("The stream of the ShardIterator under account %s not found.", s.options.Account)
-	}
-	if _, err := s.find(in.StreamARN, &st.name, in.StreamId); err != nil {
-		return nil, nil, err
-	}
-	shard, ok := st.stream.Shard(it.shard)
-	if !ok {
-		return nil, nil, resourceNotFound("Shard %s in stream %s under account %s does not exist", it.shard, st.name, s.options.Account)
-	}
-	return st, shard, nil
+	return ""
 }
 
-// record is a record as clients get it.
-func (st *streamState) record(shard *stream.Shard, r *stream.Record) Record {
-	return Record{
-		SequenceNumber:              shard.SequenceNumber(r.Offset, r.Arrived).String(),
-		ApproximateArrivalTimestamp: Timestamp(r.Arrived),
-		Data:                        bytes.Clone(r.Data), PartitionKey: string(r.PartitionKey), EncryptionType: st.encryptionType(),
-	}
-}
-
-// behind is how long ago the record at an offset arrived, in milliseconds; 0 at the tip.
-func (s *Service) behind(ctx context.Context, shard *stream.Shard, at stream.Offset) int64 {
-	if at >= shard.Durable() {
-		return 0
-	}
-	r := shard.Reader(max(at, shard.Horizon()))
-	defer r.Close()
-	records, err := r.Next(ctx, 1)
-	if err != nil {
-		return 0 // the next call reports it
-	}
-	return max(0, s.options.Now().UnixMilli()-records[0].Arrived)
-}
-
-// children are the shards that go on where a closed one ends.
-func children(st *streamState, shard *stream.Shard) []ChildShard {
-	var out []ChildShard
-	for _, id := range shard.Children() {
+// childShards describes the children of a closed shard that are kept.
+func childShards(st *streamState, sh *stream.Shard) []ChildShard {
+	var all []ChildShard
+	for _, id := range sh.Children() {
 		child, ok := st.stream.Shard(id)
 		if !ok {
 			continue
 		}
 		first, last := child.Range()
 		c := ChildShard{ShardId: id.String(), HashKeyRange: HashKeyRange{StartingHashKey: first.String(), EndingHashKey: last.String()}}
-		for _, p := range child.Parents() {
-			c.ParentShards = append(c.ParentShards, p.String())
+		for _, parent := range child.Parents() {
+			c.ParentShards = append(c.ParentShards, parent.String())
 		}
-		out = append(out, c)
+		all = append(all, c)
 	}
-	return out
+	return all
 }

@@ -4,245 +4,261 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"sync/atomic"
 
 	"freshet/stream"
 )
 
-// maxRequestBytes bounds the records of one PutRecords, data and partition keys.
-const maxRequestBytes = 10 << 20
+// maxPutBytes bounds the records of a PutRecords, data and partition keys.
+const maxPutBytes = 10 << 20
 
 func (s *Service) putRecord(ctx context.Context, in *PutRecordInput) (*PutRecordOutput, error) {
-	st, err := s.find(in.StreamARN, in.StreamName, in.StreamId)
-	if err != nil {
+	b := &batch{single: true}
+	b.aim(in.StreamName, in.StreamARN, in.StreamId)
+	if failed := b.add(in.PartitionKey, in.ExplicitHashKey, in.Data); failed != nil {
+		return nil, failed
+	}
+	if err := s.putBatch(ctx, b, in.SequenceNumberForOrdering, isDryRun(in.DryRun)); err != nil {
 		return nil, err
 	}
-	if in.PartitionKey == nil && !st.auto() {
-		return nil, refuse([]string{failure("null", "partitionKey", "not be null")})
-	}
-	p := &putting{service: s, st: st, results: make([]PutRecordsResultEntry, 1)}
-	if err := p.add(0, in.PartitionKey, in.ExplicitHashKey, in.Data); err != nil {
-		return nil, err
-	}
-	if in.SequenceNumberForOrdering != nil {
-		if _, err := s.sequence(st, *in.SequenceNumberForOrdering); err != nil {
-			return nil, err
-		}
-	}
-	if isDryRun(in.DryRun) {
-		return nil, wouldSucceed()
-	}
-	p.run(ctx)
-	if p.failed != nil {
-		return nil, p.failed
-	}
-	return &PutRecordOutput{ShardId: p.results[0].ShardId, SequenceNumber: p.results[0].SequenceNumber, EncryptionType: st.encryptionType()}, nil
+	return &PutRecordOutput{
+		ShardId: b.groups[b.puts[0].group].shard.ID().String(), SequenceNumber: b.sequence(&b.puts[0]).String(),
+		EncryptionType: b.encryption,
+	}, nil
 }
 
 func (s *Service) putRecords(ctx context.Context, in *PutRecordsInput) (*PutRecordsOutput, error) {
-	st, err := s.find(in.StreamARN, in.StreamName, in.StreamId)
-	if err != nil {
-		return nil, err
-	}
-	p := &putting{service: s, st: st, results: make([]PutRecordsResultEntry, len(in.Records)), entries: make([]placed, 0, len(in.Records))}
-	var missing []string
-	size, auto := 0, st.auto()
-	for i := range in.Records {
-		if in.Records[i].PartitionKey == nil && !auto {
-			missing = append(missing, failure("null", fmt.Sprintf("records.%d.member.partitionKey", i+1), "not be null"))
-		}
-	}
-	if err := refuse(missing); err != nil {
-		return nil, err
-	}
+	b := &batch{puts: make([]put, 0, len(in.Records))}
+	b.aim(in.StreamName, in.StreamARN, in.StreamId)
 	for i := range in.Records {
 		r := &in.Records[i]
-		if err := p.add(i, r.PartitionKey, r.ExplicitHashKey, r.Data); err != nil {
-			return nil, err
+		if failed := b.add(r.PartitionKey, r.ExplicitHashKey, r.Data); failed != nil {
+			return nil, failed
 		}
-		size += len(r.Data) + len(p.entries[i].entry.PartitionKey)
 	}
-	if size > maxRequestBytes {
-		return nil, invalidArgument("Records size exceeds %d MB limit", maxRequestBytes>>20)
+	if err := s.putBatch(ctx, b, nil, isDryRun(in.DryRun)); err != nil {
+		return nil, err
 	}
-	if isDryRun(in.DryRun) {
-		return nil, wouldSucceed()
-	}
-	p.run(ctx)
-	out := &PutRecordsOutput{Records: p.results, EncryptionType: st.encryptionType()}
-	for i := range p.results {
-		if p.results[i].ErrorCode != "" {
+	out := &PutRecordsOutput{Records: make([]PutRecordsResultEntry, len(b.puts)), EncryptionType: b.encryption}
+	for i := range b.puts {
+		p, r := &b.puts[i], &out.Records[i]
+		if failed := b.failure(p); failed != nil {
+			r.ErrorCode, r.ErrorMessage = failed.Code, failed.Message
 			out.FailedRecordCount++
+			continue
 		}
+		g := &b.groups[p.group]
+		r.ShardId, r.SequenceNumber = g.shard.ID().String(), string(g.numbers.of(b.sequence(p)))
 	}
 	return out, nil
 }
 
-func isDryRun(b *bool) bool { return b != nil && *b }
-
-func wouldSucceed() *Error {
-	return dryRun("Request would have succeeded, but DryRun flag is set.")
-}
-
-// A placed entry is a record of a request and where its hash key puts it.
-type placed struct {
-	index int // in the request
-	hash  stream.HashKey
-	entry stream.Entry
-}
-
-// putting is the records of one request on their way to the log.
-type putting struct {
-	service *Service
-	st      *streamState
-	entries []placed // not yet taken by a shard, in the order of the request
-	results []PutRecordsResultEntry
-	failed  error // of the last record that failed
-}
-
-// spread shares out the records of streams that place them themselves.
-type spread struct{ next atomic.Uint64 }
-
-// key is a hash key far from the one before: a step of the golden ratio.
-func (s *spread) key() stream.HashKey { return stream.HashKey{Hi: s.next.Add(0x9e3779b97f4a7c15)} }
-
-func (p *putting) add(index int, key, explicit *string, data []byte) error {
-	x := placed{index: index, entry: stream.Entry{Data: data}}
-	if key != nil {
-		x.entry.PartitionKey = *key
-	}
-	if n, most := len(data)+len(x.entry.PartitionKey), p.st.maxRecordBytes(); n > most {
-		return refuse([]string{failure(fmt.Sprintf("'java.nio.HeapByteBuffer[pos=0 lim=%d cap=%d]'", len(data), len(data)),
-			p.at(index), "have length less than or equal to %d", most)})
-	}
-	switch {
-	case p.st.auto():
-		x.hash = p.service.spread.key()
-		x.entry.HashKey, x.entry.Explicit = x.hash, true
-	case explicit != nil:
-		hash, err := stream.ParseHashKey(*explicit)
-		if err != nil {
-			return invalidArgument("Invalid ExplicitHashKey. ExplicitHashKey must be in the range: [0, 2^128-1]. Specified value was %s", *explicit)
+// aim sets the names of the stream.
+func (b *batch) aim(name, arn, id *string) {
+	for i, from := range [...]*string{name, arn, id} {
+		if from != nil {
+			*[...]*string{&b.target.name, &b.target.arn, &b.target.id}[i] = *from
 		}
-		x.hash = hash
-		x.entry.HashKey, x.entry.Explicit = hash, true
-	default:
-		x.hash = stream.HashPartitionKey(x.entry.PartitionKey)
 	}
-	p.entries = append(p.entries, x)
+}
+
+// add adds a record.
+func (b *batch) add(key, hash *string, data []byte) *Error {
+	p := put{data: data, group: unrouted}
+	if key != nil {
+		p.key, p.keyed = *key, true
+	}
+	if hash != nil {
+		h, err := stream.ParseHashKey(*hash)
+		if err != nil {
+			return invalidArgument("Invalid ExplicitHashKey. ExplicitHashKey must be in the range: [0, 2^128-1]. Specified value was %s", *hash)
+		}
+		p.hash, p.explicit = h, true
+	}
+	b.puts = append(b.puts, p)
 	return nil
 }
 
-func (p *putting) at(index int) string {
-	if len(p.results) == 1 && p.entries == nil {
-		return "data"
+// putBatch puts the records of a batch and returns when the outcome of each is known. The
+// error is that of the request as a whole, or of the one record of a PutRecord.
+func (s *Service) putBatch(ctx context.Context, b *batch, after *string, dry bool) error {
+	st, failed := s.find(given(&b.target.arn), given(&b.target.name), given(&b.target.id))
+	if failed == nil {
+		failed = b.check(st)
 	}
-	return fmt.Sprintf("records.%d.member.data", index+1)
-}
-
-// A taken group is what one shard took.
-type taken struct {
-	shard   *stream.Shard
-	indexes []int
-	commit  *stream.Commit
-}
-
-// run has the shards take the records and waits until they are durable. Records that a
-// reshard refuses go to the shards that have their hash keys then, behind those that were
-// taken before.
-func (p *putting) run(ctx context.Context) {
-	var groups []taken
-	for len(p.entries) > 0 {
-		var moved []placed
-		var wait *stream.Shard
-		for _, part := range p.byShard() {
-			g, err := p.submit(part)
-			switch {
-			case errors.Is(err, stream.ErrMoved):
-				moved, wait = append(moved, part.entries...), part.shard
-			case err == nil:
-				groups = append(groups, g)
-			default:
-				p.refuse(part.entries, part.shard, err)
-			}
-		}
-		p.entries = moved
-		if wait != nil {
-			if err := wait.Settled(ctx); err != nil {
-				p.refuse(moved, wait, err)
-				p.entries = nil
-			}
+	if failed == nil && after != nil {
+		failed = s.checkOrdering(st, *after)
+	}
+	if failed == nil && dry {
+		failed = dryRunPassed()
+	}
+	if failed != nil {
+		return failed
+	}
+	if st.stream.Encrypted() {
+		b.encryption = encryptionKMS
+	}
+	for more := true; more; {
+		s.route(st, b)
+		var err error
+		if more, err = s.submit(ctx, st, b); err != nil {
+			return err
 		}
 	}
-	for _, g := range groups {
+	return s.settle(ctx, st, b)
+}
+
+// given is nil for what is absent.
+func given(text *string) *string {
+	if *text == "" {
+		return nil
+	}
+	return text
+}
+
+// check looks at what depends on the stream's settings.
+func (b *batch) check(st *streamState) *Error {
+	if !st.auto() {
+		if failed := b.checkKeys(); failed != nil {
+			return failed
+		}
+	}
+	most, total := st.maxRecordBytes(), 0
+	for i := range b.puts {
+		p := &b.puts[i]
+		total += p.size()
+		if p.size() > most {
+			return b.tooLarge(st, i, most)
+		}
+	}
+	if !b.single && total > maxPutBytes {
+		return invalidArgument("Records size exceeds %d MB limit", maxPutBytes>>20)
+	}
+	return nil
+}
+
+// label names a member of a record as messages do.
+func (b *batch) label(i int, member string) string {
+	if b.single {
+		return member
+	}
+	return fmt.Sprintf("records.%d.member.%s", i+1, member)
+}
+
+func (b *batch) checkKeys() *Error {
+	var missing []string
+	for i := range b.puts {
+		if !b.puts[i].keyed {
+			missing = append(missing, failure("null", b.label(i, "partitionKey"), "not be null"))
+		}
+	}
+	return refuse(missing)
+}
+
+func (b *batch) tooLarge(st *streamState, i, most int) *Error {
+	p := &b.puts[i]
+	if n := len(p.data); n > most {
+		return refuse([]string{failure(fmt.Sprintf("'java.nio.HeapByteBuffer[pos=0 lim=%d cap=%d]'", n, n), b.label(i, "data"), "have length less than or equal to %d", most)})
+	}
+	return invalidArgument("The data (%d bytes) and the partition key (%d bytes) at '%s' are together larger than the maximum record size of stream %s, which is %d bytes.", len(p.data), len(p.key), b.label(i, "data"), st.name, most)
+}
+
+// checkOrdering looks that a sequence number may have been given out. The numbers of a
+// shard rise in any case.
+func (s *Service) checkOrdering(st *streamState, after string) *Error {
+	n, err := stream.ParseSequenceNumber(after)
+	ok := err == nil && n.Second <= uint64(s.options.Now().Unix()) && n.Created >= uint64(st.stream.Created().Unix())
+	if ok {
+		if sh, kept := st.stream.Shard(n.Shard); kept {
+			ok = n.Created == uint64(sh.Created().Unix()) && (n.Offset < sh.Durable() || n == sh.FirstSequence() || n == sh.LastSequence())
+		}
+	}
+	if ok {
+		return nil
+	}
+	return invalidArgument("ExclusiveMinimumSequenceNumber %s used in PutRecord on stream %s under account %s is invalid.", after, st.name, s.options.Account)
+}
+
+// internalRecordFailure is what PutRecords says of a record that failed in the server.
+func internalRecordFailure() *Error {
+	return &Error{Code: "InternalFailure", Message: "Internal service failure."}
+}
+
+// submit hands the groups that have not been to their shards. It returns true when
+// reshards have closed some of the shards and are over: the records have to be routed
+// again. The error is that of the one record of a PutRecord.
+func (s *Service) submit(ctx context.Context, st *streamState, b *batch) (bool, error) {
+	var moved []*stream.Shard
+	for i := range b.groups {
+		g := &b.groups[i]
+		if g.entries == nil {
+			continue
+		}
+		var err error
+		g.commit, err = g.shard.Submit(g.entries)
+		g.entries = nil
+		switch {
+		case err == nil:
+		case errors.Is(err, stream.ErrMoved):
+			g.moved = true
+			moved = append(moved, g.shard)
+		case errors.Is(err, stream.ErrOverloaded):
+			g.failed = s.rateExceeded(st, g.shard)
+		default:
+			if err := s.failGroup(st, b, g, err); err != nil {
+				return false, err
+			}
+		}
+	}
+	if moved == nil {
+		return false, nil
+	}
+	for _, sh := range moved {
+		if err := sh.Settled(ctx); err != nil {
+			return false, fmt.Errorf("wait for a reshard of %s: %w", sh, err)
+		}
+	}
+	for i := range b.puts {
+		if p := &b.puts[i]; b.groups[p.group].moved && p.at != refused {
+			p.group = unrouted
+		}
+	}
+	return true, nil
+}
+
+// settle waits until what was submitted is durable or has failed.
+func (s *Service) settle(ctx context.Context, st *streamState, b *batch) error {
+	for i := range b.groups {
+		g := &b.groups[i]
+		if g.commit == nil {
+			continue
+		}
 		first, err := g.commit.Wait(ctx)
-		for i, index := range g.indexes {
-			if err != nil {
-				p.set(index, g.shard, err)
-				continue
+		if err != nil {
+			if err := s.failGroup(st, b, g, err); err != nil {
+				return err
 			}
-			n := g.shard.SequenceNumber(first+stream.Offset(i), g.commit.Arrived())
-			p.results[index] = PutRecordsResultEntry{SequenceNumber: n.String(), ShardId: g.shard.ID().String()}
+			continue
+		}
+		g.first, g.arrived = first, g.commit.Arrived()
+	}
+	if b.single {
+		if failed := b.failure(&b.puts[0]); failed != nil {
+			return failed
 		}
 	}
+	return nil
 }
 
-type shardPart struct {
-	shard   *stream.Shard
-	entries []placed
-}
-
-// byShard groups the records, each group in the order of the request.
-func (p *putting) byShard() []shardPart {
-	var parts []shardPart
-	at := map[*stream.Shard]int{}
-	for _, x := range p.entries {
-		shard := p.st.stream.ShardFor(x.hash)
-		i, ok := at[shard]
-		if !ok {
-			i = len(parts)
-			at[shard] = i
-			parts = append(parts, shardPart{shard: shard})
-		}
-		parts[i].entries = append(parts[i].entries, x)
+// failGroup is how a failure of the log is told: of a PutRecord it is the answer, of a
+// PutRecords it is that of each record.
+func (s *Service) failGroup(st *streamState, b *batch, g *group, err error) error {
+	if st.view.Load().gone {
+		return s.noStream(st.name)
 	}
-	return parts
-}
-
-func (p *putting) submit(part shardPart) (taken, error) {
-	g := taken{shard: part.shard, indexes: make([]int, len(part.entries))}
-	entries := make([]stream.Entry, len(part.entries))
-	bytes := 0
-	for i, x := range part.entries {
-		entries[i], g.indexes[i] = x.entry, x.index
-		bytes += len(x.entry.Data) + len(x.entry.PartitionKey)
+	if b.single {
+		return fmt.Errorf("put a record: %w", err)
 	}
-	if p.st.limits() && !p.service.rates.write(part.shard, len(entries), bytes, p.service.options.Now()) {
-		return g, stream.ErrOverloaded
-	}
-	var err error
-	g.commit, err = part.shard.Submit(entries)
-	return g, err
-}
-
-func (p *putting) refuse(entries []placed, shard *stream.Shard, err error) {
-	for _, x := range entries {
-		p.set(x.index, shard, err)
-	}
-}
-
-// set says why one record was not taken.
-func (p *putting) set(index int, shard *stream.Shard, err error) {
-	e := internalFailure()
-	if errors.Is(err, stream.ErrOverloaded) {
-		e = p.service.exceeded(p.st, shard)
-	} else {
-		e.Message = "Internal service failure."
-	}
-	p.failed = e
-	p.results[index] = PutRecordsResultEntry{ErrorCode: e.Code, ErrorMessage: e.Message}
-}
-
-func (s *Service) exceeded(st *streamState, shard *stream.Shard) *Error {
-	return throughputExceeded("Rate exceeded for shard %s in stream %s under account %s.", shard.ID(), st.name, s.options.Account)
+	s.options.Logger.Error("records were not acknowledged", "shard", g.shard, "records", g.count, "error", err)
+	g.failed = internalRecordFailure()
+	return nil
 }

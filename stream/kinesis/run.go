@@ -30,6 +30,7 @@ func (s *Service) poke() {
 func (s *Service) Run(ctx context.Context) error {
 	var workers sync.WaitGroup
 	defer workers.Wait()
+	defer s.data.end()
 	defer close(s.ended)
 	busy := map[*streamState]bool{}
 	done := make(chan *streamState)

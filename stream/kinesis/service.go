@@ -2,7 +2,6 @@ package kinesis
 
 import (
 	"context"
-	"crypto/cipher"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -92,11 +91,9 @@ type Service struct {
 	log        *stream.Log
 	store      kv.Store
 	operations map[string]*operation
-	bodies     *budget     // bytes of request bodies in memory
-	iterators  cipher.AEAD // seals iterators
-	rates      rates
-	spread     spread
+	bodies     *budget // bytes of request bodies in memory
 	control
+	data
 }
 
 // New reads the store. It starts nothing.
@@ -109,7 +106,7 @@ func New(o Options) (*Service, error) {
 	if err := s.load(context.Background()); err != nil {
 		return nil, err
 	}
-	s.iterators = s.iteratorSeal()
+	s.prepare(s.secret[:])
 	return s, nil
 }
 
