@@ -96,7 +96,7 @@ func TestScannerTakes(t *testing.T) {
 	s := kinesis.NewScanner()
 	for body, want := range map[string]int{
 		putBody(500, 200): 500,
-		` { "StreamName" : "a" , "Records" : [ { "Data" : "YWI=" , "PartitionKey" : "k" } , { "PartitionKey" : "l" , "Data" : "" } ] } `: 2,
+		` { "StreamName" : "a" , "Records" : [ { "Data" : "YWI=" , "PartitionKey" : "k" } , { "PartitionKey" : "l" , "Data" : "" } ] } `:   2,
 		`{"Records":[{"Data":"\/\/\u0038=","PartitionKey":"é\u00e9\ud83d\ude00","ExplicitHashKey":"0"}],"StreamARN":"` + arnOf("a") + `"}`: 1,
 		`{"StreamName":"a","Records":[{"Data":"YQ=="}]}`: 1, // a stream may distribute its records itself
 	} {
