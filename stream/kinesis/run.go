@@ -31,7 +31,6 @@ func (s *Service) Run(ctx context.Context) error {
 	var workers sync.WaitGroup
 	defer workers.Wait()
 	defer s.data.end()
-	defer close(s.ended)
 	busy := map[*streamState]bool{}
 	done := make(chan *streamState)
 	timer := time.NewTimer(0)

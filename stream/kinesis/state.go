@@ -20,7 +20,6 @@ import (
 type control struct {
 	arnPrefix string   // of the streams
 	secret    [32]byte // seals tokens
-	ended     chan struct{}
 	wake      chan struct{} // tells Run that there is work
 
 	index   atomic.Pointer[streamIndex]

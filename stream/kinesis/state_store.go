@@ -29,7 +29,7 @@ func (st *streamState) key() string { return streamKeys + strconv.FormatUint(st.
 // streams that are not in the log are dropped.
 func (s *Service) load(ctx context.Context) error {
 	s.arnPrefix = fmt.Sprintf("arn:aws:kinesis:%s:%s:stream/", s.options.Region, s.options.Account)
-	s.ended, s.wake = make(chan struct{}), make(chan struct{}, 1)
+	s.wake = make(chan struct{}, 1)
 	if err := s.loadSecret(ctx); err != nil {
 		return err
 	}
