@@ -18,8 +18,8 @@ import (
 // control is what a service knows of its streams beyond the log. The store has every
 // change before it is answered or seen; readers look at snapshots and wait for nobody.
 type control struct {
-	arnPrefix string   // of the streams
-	secret    [32]byte // seals tokens
+	arnPrefix string        // of the streams
+	secret    [32]byte      // seals tokens
 	wake      chan struct{} // tells Run that there is work
 
 	index   atomic.Pointer[streamIndex]
