@@ -113,7 +113,7 @@ type StartingPosition struct {
 // SubscribeToShardEvent is one message of a subscription.
 type SubscribeToShardEvent struct {
 	Records                    []Record
-	ContinuationSequenceNumber string
+	ContinuationSequenceNumber string `k:"omit"` // absent in the last event of a closed shard
 	MillisBehindLatest         int64
 	ChildShards                []ChildShard `k:"omit"` // in the last event of a closed shard
 }

@@ -120,7 +120,8 @@ func (s *Service) verify(sig signature, r *http.Request, body []byte) error {
 	if len(scope) != 4 || scope[0] != at.Format("20060102") || scope[1] != s.options.Region || scope[2] != "kinesis" || scope[3] != "aws4_request" {
 		return forbidden("InvalidSignatureException", "Credential should be scoped to a valid region and to service 'kinesis': "+at.Format("20060102")+"/"+s.options.Region+"/kinesis/aws4_request.")
 	}
-	if !slices.Contains(sig.headers, "host") {
+	// Over HTTP/2 the SDK for JavaScript signs the pseudo-header instead.
+	if !slices.Contains(sig.headers, "host") && !(r.ProtoMajor == 2 && slices.Contains(sig.headers, ":authority")) {
 		return forbidden("InvalidSignatureException", "'Host' must be a 'SignedHeader' in the AWS Authorization.")
 	}
 	if late := s.checkSkew(sig, r, at); late != nil {
@@ -176,7 +177,7 @@ func (sig signature) canonical(r *http.Request, hash string) string {
 	for _, name := range sig.headers {
 		values := r.Header.Values(name)
 		switch name {
-		case "host":
+		case "host", ":authority":
 			values = []string{r.Host}
 		case "content-length":
 			if len(values) == 0 {
