@@ -1,6 +1,7 @@
 package kinesis
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"time"
@@ -139,9 +140,8 @@ func (p *push) run(ctx context.Context, events *eventWriter) error {
 		if !time.Now().Before(until) {
 			return nil
 		}
-		err := p.wait(ctx, until)
-		if err != nil {
-			return err
+		if err := p.wait(ctx, until); err != nil {
+			return cmp.Or(p.look(ctx), err) // a stream that was deleted says less than its absence
 		}
 		if len(p.cursor.ready) == 0 && !p.cursor.atEnd() && time.Since(p.sent) < heartbeat {
 			continue
@@ -185,7 +185,7 @@ func (p *push) wait(ctx context.Context, until time.Time) error {
 	if p.st.limits() {
 		now := time.Now().UnixNano()
 		if !p.pace.open(now) {
-			return p.sleep(ctx, min(span, time.Duration(int64(p.pace)-now)-time.Second))
+			return p.sleep(ctx, min(span, max(time.Duration(int64(p.pace)-now)-time.Second, time.Millisecond)))
 		}
 	}
 	short, cancel := context.WithTimeout(ctx, span)
