@@ -12,6 +12,7 @@ type data struct {
 	readers       readers
 	throttles     throttles
 	subscriptions subscriptions
+	buffers       buffers
 	spread        atomic.Uint64 // records that were shared out without a look at their keys
 }
 

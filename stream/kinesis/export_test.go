@@ -21,6 +21,13 @@ func (s *Scanner) Scan(body []byte) (int, bool) {
 	return len(s.batch.puts), ok
 }
 
+// DecodeBase64 decodes as the scanner does.
+func DecodeBase64(text string) ([]byte, bool) {
+	dst := make([]byte, len(text)/4*3)
+	n, ok := newBase64Table().decode(dst, []byte(text))
+	return dst[:n], ok
+}
+
 // Numbers writes sequence numbers that follow each other.
 type Numbers struct{ n numbers }
 

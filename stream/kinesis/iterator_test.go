@@ -64,3 +64,23 @@ func TestNumbersFollowEachOther(t *testing.T) {
 		}
 	})
 }
+
+func TestDecodeBase64(t *testing.T) {
+	alphabet := []byte("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/")
+	rapid.Check(t, func(t *rapid.T) {
+		text := []byte(base64Of(rapid.SliceOfN(rapid.Byte(), 0, 60).Draw(t, "data")))
+		for range rapid.IntRange(0, 2).Draw(t, "changes") {
+			if len(text) > 0 {
+				at := rapid.IntRange(0, len(text)-1).Draw(t, "place")
+				text[at] = rapid.SampledFrom(append(alphabet, '=', '\n', '\r', ' ', '-', 0, 255, '\\')).Draw(t, "character")
+			}
+		}
+		text = text[:rapid.IntRange(max(0, len(text)-5), len(text)).Draw(t, "length")]
+		want, err := base64.StdEncoding.Strict().DecodeString(string(text))
+		ok := err == nil && len(want) == len(text)/4*3-bytes.Count(text, []byte("=")) && len(text)%4 == 0
+		got, taken := kinesis.DecodeBase64(string(text))
+		if taken != ok || ok && !bytes.Equal(got, want) {
+			t.Fatalf("%q: got %x, %v, want %x, %v", text, got, taken, want, ok)
+		}
+	})
+}

@@ -2,7 +2,6 @@ package kinesis
 
 import (
 	"bytes"
-	"encoding/base64"
 	"unicode/utf8"
 	"unsafe"
 
@@ -29,11 +28,14 @@ type putScanner struct {
 	rules *putRules
 }
 
-// putRules are the constraints that need more than a look.
-type putRules struct{ name, arn, id *rule }
+// putRules are the constraints that need more than a look, and the table of base64.
+type putRules struct {
+	name, arn, id *rule
+	base64        *base64Table
+}
 
 func newPutRules() *putRules {
-	return &putRules{name: ruleOf("StreamName"), arn: ruleOf("StreamARN"), id: ruleOf("StreamId")}
+	return &putRules{name: ruleOf("StreamName"), arn: ruleOf("StreamARN"), id: ruleOf("StreamId"), base64: newBase64Table()}
 }
 
 // plain says that a string satisfies a rule. It counts bytes where the rule counts
@@ -173,31 +175,45 @@ func (s *putScanner) word(into *string, r *rule) bool {
 	return true
 }
 
-// data reads a blob into the arena.
+// data reads a blob into the arena. A backslash is no character of base64: only when
+// decoding fails is there a reason to look for escapes.
 func (s *putScanner) data(p *put) bool {
-	text, ok := s.quoted()
-	if !ok || len(text)%4 != 0 {
+	at := s.at
+	if !s.eat('"') {
 		return false
 	}
-	p.data, ok = s.batch.decodeBlob(text)
+	n := bytes.IndexByte(s.body[s.at:], '"')
+	if n < 0 {
+		return false
+	}
+	text := s.body[s.at : s.at+n]
+	s.at += n + 1
+	ok := false
+	if p.data, ok = s.batch.decodeBlob(text, s.rules.base64); ok {
+		return true
+	}
+	if bytes.IndexByte(text, '\\') < 0 {
+		return false
+	}
+	s.at = at
+	if text, ok = s.quoted(); ok {
+		p.data, ok = s.batch.decodeBlob(text, s.rules.base64)
+	}
 	return ok
 }
 
 // decodeBlob decodes base64 into the arena, which has room unless there were escapes.
-func (b *batch) decodeBlob(text []byte) ([]byte, bool) {
+func (b *batch) decodeBlob(text []byte, table *base64Table) ([]byte, bool) {
 	most, start := len(text)/4*3, len(b.arena)
 	if cap(b.arena)-start < most {
 		data := make([]byte, most)
-		n, err := strictBase64.Decode(data, text)
-		return data[:n], err == nil && n == most-padding(text)
+		n, ok := table.decode(data, text)
+		return data[:n], ok
 	}
-	n, err := strictBase64.Decode(b.arena[start:start+most], text)
+	n, ok := table.decode(b.arena[start:start+most], text)
 	b.arena = b.arena[:start+n]
-	return b.arena[start : start+n : start+n], err == nil && n == most-padding(text)
+	return b.arena[start : start+n : start+n], ok
 }
-
-// strictBase64 never changes.
-var strictBase64 = base64.StdEncoding.Strict()
 
 // member reads the name of a member and the colon behind it.
 func (s *putScanner) member() (string, bool) {

@@ -82,6 +82,7 @@ func preflight(w http.ResponseWriter, r *http.Request) {
 }
 
 // body reads a request to its end: real clients try again when a connection closes early.
+// The body is valid until release is called.
 func (s *Service) body(w http.ResponseWriter, r *http.Request) (body []byte, release func(), err error) {
 	release = func() {}
 	control := http.NewResponseController(w)
@@ -95,10 +96,19 @@ func (s *Service) body(w http.ResponseWriter, r *http.Request) (body []byte, rel
 		_, _ = io.CopyN(io.Discard, r.Body, maxDrain)
 		return nil, release, throttled()
 	}
-	release = func() { s.bodies.give(size) }
-	body, err = io.ReadAll(io.LimitReader(r.Body, maxBody+1))
-	if err != nil {
+	b := s.buffers.get(int(min(size+1, firstRead)))
+	release = func() {
+		s.buffers.put(b)
+		s.bodies.give(size)
+	}
+	err = b.fill(io.LimitReader(r.Body, maxBody+1))
+	if body = b.bytes; err != nil {
 		return nil, release, malformed("the body cannot be read to its end")
+	}
+	// A subscription holds its body for long, and may not have said how small it is.
+	if size > int64(len(body)) {
+		s.bodies.give(size - int64(len(body)))
+		size = int64(len(body))
 	}
 	if len(body) > maxBody {
 		_, _ = io.CopyN(io.Discard, r.Body, maxDrain)
@@ -138,15 +148,16 @@ func (s *Service) answer(w http.ResponseWriter, r *http.Request, f format, body 
 	if err != nil {
 		return err
 	}
-	var answer []byte
+	answer := s.buffers.get(0)
+	defer s.buffers.put(answer)
 	switch {
 	case o.output == nil:
 	case f == formatJSON && o.appendJSON != nil:
-		answer = o.appendJSON(nil, out)
+		answer.bytes = o.appendJSON(answer.bytes, out)
 	default:
-		answer = f.append(nil, o.output, out)
+		answer.bytes = f.append(answer.bytes, o.output, out)
 	}
-	send(w, f, http.StatusOK, answer)
+	send(w, f, http.StatusOK, answer.bytes)
 	return nil
 }
 

@@ -1,0 +1,195 @@
+package kinesis_test
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"freshet/stream"
+	"freshet/stream/kinesis"
+	"freshet/stream/kv"
+)
+
+// realRig is a rig on a real disk, with streams of a number of shards.
+func realRig(b *testing.B, shards int) *rig {
+	b.Helper()
+	log, err := stream.Open(stream.Options{Dir: b.TempDir() + "/streams", RetentionBytes: 1 << 30, Retention: -1})
+	if err != nil {
+		b.Fatal(err)
+	}
+	service, err := kinesis.New(kinesis.Options{Log: log, Store: kv.NewMem(), AuthOff: true, Settle: -1})
+	if err != nil {
+		b.Fatal(err)
+	}
+	r := &rig{t: b, log: log, service: service, handler: service.Handler()}
+	ctx, end := context.WithCancel(context.Background())
+	r.done.Go(func() { log.Run(ctx) })
+	r.done.Go(func() { service.Run(ctx) })
+	b.Cleanup(func() {
+		end()
+		r.done.Wait()
+		log.Close()
+	})
+	r.create("a", shards)
+	return r
+}
+
+// A sink takes an answer and keeps its length.
+type sink struct {
+	head   http.Header
+	status int
+	bytes  int
+}
+
+func (s *sink) Header() http.Header { return s.head }
+
+func (s *sink) WriteHeader(status int) { s.status = status }
+
+func (s *sink) Write(p []byte) (int, error) {
+	s.bytes += len(p)
+	return len(p), nil
+}
+
+// BenchmarkPutRecordsDecode reads the body of a PutRecords of 500 records of 200 bytes.
+func BenchmarkPutRecordsDecode(b *testing.B) {
+	body := []byte(putBody(500, 200))
+	s := kinesis.NewScanner()
+	b.SetBytes(int64(len(body)))
+	b.ReportAllocs()
+	for b.Loop() {
+		if n, ok := s.Scan(body); n != 500 || !ok {
+			b.Fatal(n, ok)
+		}
+	}
+	b.ReportMetric(500*float64(b.N)/b.Elapsed().Seconds(), "records/s")
+}
+
+// BenchmarkPutRecords has clients that each wait for the answer, which comes when their
+// 500 records of 200 bytes are durable, before they send the next: to the handler, and
+// over loopback from the same machine.
+func BenchmarkPutRecords(b *testing.B) {
+	for _, c := range []struct {
+		shards, clients int
+		loopback        bool
+	}{{1, 1, false}, {1, 16, false}, {4, 16, false}, {1, 16, true}, {4, 16, true}, {16, 32, true}} {
+		way := "handler"
+		if c.loopback {
+			way = "loopback"
+		}
+		b.Run(fmt.Sprintf("%s/shards=%d/clients=%d", way, c.shards, c.clients), func(b *testing.B) {
+			r := realRig(b, c.shards)
+			body := putBody(500, 200)
+			put := handlerPut(r, body)
+			if c.loopback {
+				put = loopbackPut(b, r, body, c.clients)
+			}
+			b.ReportAllocs()
+			work := make(chan struct{})
+			var clients sync.WaitGroup
+			for range c.clients {
+				clients.Go(func() {
+					for range work {
+						if err := put(); err != nil {
+							b.Error(err)
+						}
+					}
+				})
+			}
+			n, began := 0, time.Now()
+			for b.Loop() {
+				work <- struct{}{}
+				n++
+			}
+			took := time.Since(began)
+			close(work)
+			clients.Wait()
+			b.ReportMetric(500*float64(n)/took.Seconds(), "records/s")
+		})
+	}
+}
+
+func handlerPut(r *rig, body string) func() error {
+	head := request(context.Background(), "PutRecords", "").Header
+	return func() error {
+		q, _ := http.NewRequest(http.MethodPost, "http://localhost/", strings.NewReader(body))
+		q.Header = head
+		w := &sink{head: http.Header{}}
+		if r.handler.ServeHTTP(w, q); w.status != http.StatusOK {
+			return fmt.Errorf("status %d", w.status)
+		}
+		return nil
+	}
+}
+
+func loopbackPut(b *testing.B, r *rig, body string, clients int) func() error {
+	b.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		b.Fatal(err)
+	}
+	server := kinesis.Server(r.handler)
+	done := make(chan struct{})
+	go func() { defer close(done); server.Serve(listener) }()
+	transport := &http.Transport{MaxIdleConnsPerHost: clients}
+	b.Cleanup(func() {
+		transport.CloseIdleConnections()
+		server.Close()
+		<-done
+	})
+	head := request(context.Background(), "PutRecords", "").Header
+	client := &http.Client{Transport: transport}
+	return func() error {
+		q, err := http.NewRequest(http.MethodPost, "http://"+listener.Addr().String()+"/", strings.NewReader(body))
+		if err != nil {
+			return err
+		}
+		q.Header = head
+		a, err := client.Do(q)
+		if err != nil {
+			return err
+		}
+		defer a.Body.Close()
+		if _, err := io.Copy(io.Discard, a.Body); err != nil || a.StatusCode != http.StatusOK {
+			return fmt.Errorf("status %d, %v", a.StatusCode, err)
+		}
+		return nil
+	}
+}
+
+// BenchmarkGetRecords reads 10,000 records of 200 bytes a call: as a consumer that goes
+// on where it was, and as one that comes with an iterator for the start each time.
+func BenchmarkGetRecords(b *testing.B) {
+	for _, tail := range []bool{true, false} {
+		name := map[bool]string{true: "tail", false: "cold"}[tail]
+		b.Run(name, func(b *testing.B) {
+			r := realRig(b, 1)
+			body := []byte(putBody(500, 200))
+			for range 400 {
+				if status, answer := r.post("PutRecords", body); status != http.StatusOK {
+					b.Fatal(status, answer)
+				}
+			}
+			start := r.iterator("a", firstShard, "TRIM_HORIZON")
+			it := start
+			b.ReportAllocs()
+			b.SetBytes(10000 * 200)
+			for b.Loop() {
+				_, answer := r.post("GetRecords", []byte(`{"ShardIterator":"`+it+`"}`))
+				_, after, ok := strings.Cut(answer[max(0, len(answer)-400):], `"NextShardIterator":"`)
+				if !ok {
+					b.Fatalf("%.300s", answer)
+				}
+				if it, _, _ = strings.Cut(after, `"`); !tail || strings.Contains(after, `"MillisBehindLatest":0`) {
+					it = start
+				}
+			}
+			b.ReportMetric(10000*float64(b.N)/b.Elapsed().Seconds(), "records/s")
+		})
+	}
+}
