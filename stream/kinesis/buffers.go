@@ -7,7 +7,7 @@ import (
 
 const (
 	// maxPooledBuffer bounds the memory that goes from one request to the next.
-	maxPooledBuffer = 4 << 20
+	maxPooledBuffer = 16 << 20
 	// firstRead is what a body gets at most before it is there.
 	firstRead = 1 << 20
 )

@@ -40,11 +40,11 @@ func realRig(b *testing.B, shards int) *rig {
 	return r
 }
 
-// A sink takes an answer and keeps its length.
+// A sink takes an answer and keeps its end.
 type sink struct {
 	head   http.Header
 	status int
-	bytes  int
+	end    string
 }
 
 func (s *sink) Header() http.Header { return s.head }
@@ -52,7 +52,7 @@ func (s *sink) Header() http.Header { return s.head }
 func (s *sink) WriteHeader(status int) { s.status = status }
 
 func (s *sink) Write(p []byte) (int, error) {
-	s.bytes += len(p)
+	s.end = string(p[max(0, len(p)-400):])
 	return len(p), nil
 }
 
@@ -77,7 +77,7 @@ func BenchmarkPutRecords(b *testing.B) {
 	for _, c := range []struct {
 		shards, clients int
 		loopback        bool
-	}{{1, 1, false}, {1, 16, false}, {4, 16, false}, {1, 16, true}, {4, 16, true}, {16, 32, true}} {
+	}{{1, 1, false}, {1, 16, false}, {4, 16, false}, {1, 16, true}, {4, 16, true}, {4, 64, true}, {16, 64, true}} {
 		way := "handler"
 		if c.loopback {
 			way = "loopback"
@@ -117,14 +117,20 @@ func BenchmarkPutRecords(b *testing.B) {
 func handlerPut(r *rig, body string) func() error {
 	head := request(context.Background(), "PutRecords", "").Header
 	return func() error {
-		q, _ := http.NewRequest(http.MethodPost, "http://localhost/", strings.NewReader(body))
-		q.Header = head
-		w := &sink{head: http.Header{}}
-		if r.handler.ServeHTTP(w, q); w.status != http.StatusOK {
-			return fmt.Errorf("status %d", w.status)
-		}
-		return nil
+		_, err := r.serve(head, body)
+		return err
 	}
+}
+
+// serve returns the end of an answer.
+func (r *rig) serve(head http.Header, body string) (string, error) {
+	q, _ := http.NewRequest(http.MethodPost, "http://localhost/", strings.NewReader(body))
+	q.Header = head
+	w := &sink{head: http.Header{}}
+	if r.handler.ServeHTTP(w, q); w.status != http.StatusOK {
+		return "", fmt.Errorf("status %d: %s", w.status, w.end)
+	}
+	return w.end, nil
 }
 
 func loopbackPut(b *testing.B, r *rig, body string, clients int) func() error {
@@ -169,21 +175,22 @@ func BenchmarkGetRecords(b *testing.B) {
 		name := map[bool]string{true: "tail", false: "cold"}[tail]
 		b.Run(name, func(b *testing.B) {
 			r := realRig(b, 1)
-			body := []byte(putBody(500, 200))
+			put := handlerPut(r, putBody(500, 200))
 			for range 400 {
-				if status, answer := r.post("PutRecords", body); status != http.StatusOK {
-					b.Fatal(status, answer)
+				if err := put(); err != nil {
+					b.Fatal(err)
 				}
 			}
+			head := request(context.Background(), "GetRecords", "").Header
 			start := r.iterator("a", firstShard, "TRIM_HORIZON")
 			it := start
 			b.ReportAllocs()
 			b.SetBytes(10000 * 200)
 			for b.Loop() {
-				_, answer := r.post("GetRecords", []byte(`{"ShardIterator":"`+it+`"}`))
-				_, after, ok := strings.Cut(answer[max(0, len(answer)-400):], `"NextShardIterator":"`)
+				answer, err := r.serve(head, `{"ShardIterator":"`+it+`"}`)
+				_, after, ok := strings.Cut(answer, `"NextShardIterator":"`)
 				if !ok {
-					b.Fatalf("%.300s", answer)
+					b.Fatal(answer, err)
 				}
 				if it, _, _ = strings.Cut(after, `"`); !tail || strings.Contains(after, `"MillisBehindLatest":0`) {
 					it = start

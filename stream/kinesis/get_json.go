@@ -21,9 +21,6 @@ type recordsJSON struct {
 	encryption string
 }
 
-// maxPooledAnswer bounds the memory that an answer keeps from one request to the next.
-const maxPooledAnswer = 4 << 20
-
 // record implements recordSink.
 func (a *recordsJSON) record(sh *stream.Shard, r *stream.Record) {
 	dst := a.text
@@ -83,8 +80,12 @@ func fastGet(o *operation) *operation {
 		if !ok {
 			return appendJSON(dst, o.output, reflect.ValueOf(out).Elem())
 		}
-		dst = append(dst, a.text...)
-		if cap(a.text) <= maxPooledAnswer {
+		if len(dst) == 0 { // then the buffers can change hands
+			dst, a.text = a.text, dst
+		} else {
+			dst = append(dst, a.text...)
+		}
+		if cap(a.text) <= maxPooledBuffer {
 			free.Put(a)
 		}
 		return dst

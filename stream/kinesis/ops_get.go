@@ -49,6 +49,12 @@ func (s *Service) get(ctx context.Context, in *GetRecordsInput, sink func(st *st
 			return getResult{}, s.rateExceeded(st, sh)
 		}
 	}
+	select {
+	case s.reading <- struct{}{}:
+		defer func() { <-s.reading }()
+	case <-ctx.Done():
+		return getResult{}, context.Cause(ctx)
+	}
 	limit := maxGetRecords
 	if in.Limit != nil {
 		limit = *in.Limit

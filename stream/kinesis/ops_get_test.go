@@ -3,6 +3,7 @@ package kinesis_test
 import (
 	"encoding/json"
 	"fmt"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -250,20 +251,48 @@ func TestGetRecordsPastRetention(t *testing.T) {
 		r.create("a", 1)
 		old := r.put("a", "a")[0].(object)["SequenceNumber"]
 		time.Sleep(23 * time.Hour)
-		r.put("a", strings.Repeat("A", 1<<20-1)) // more than a file takes
+		large := strings.Repeat("A", 1<<20-1) // more than a file takes
+		r.put("a", large)
 		r.put("a", "b")
-		time.Sleep(time.Hour + time.Minute)
+		time.Sleep(58 * time.Minute)
+		it := r.iterator("a", firstShard, "TRIM_HORIZON")
+		want(t, "in time", first(r.get(it, 1)), "a")
+		time.Sleep(4 * time.Minute)
 		st, _ := r.log.Stream("a")
 		if st.Shards()[0].Horizon() == 0 {
 			t.Fatal("nothing was dropped")
 		}
+		want(t, "an iterator from before", first(r.get(it, 2)) == large+" b", true)
 		for _, kind := range []string{"TRIM_HORIZON", "AT_SEQUENCE_NUMBER", "AFTER_SEQUENCE_NUMBER"} {
 			var more []any
 			if kind != "TRIM_HORIZON" {
 				more = []any{"StartingSequenceNumber", old}
 			}
-			got, _ := r.get(r.iterator("a", firstShard, kind, more...), 10)
-			want(t, kind, len(got), 1<<20-1+len(" b"))
+			want(t, kind, first(r.get(r.iterator("a", firstShard, kind, more...), 10)) == large+" b", true)
+		}
+	})
+}
+
+// FuzzGet holds the two ways to read a GetRecords to each other.
+func FuzzGet(f *testing.F) {
+	r := newRig(f, vfs.NewMem(), kv.NewMem())
+	r.create("a", 1)
+	it := r.iterator("a", firstShard, "LATEST")
+	for _, body := range []string{
+		`{"ShardIterator":"I"}`, ` { "Limit" : 1 , "ShardIterator" : "I" } `, `{"ShardIterator":"I","Limit":0}`, `{"ShardIterator":"I","Limit":10001}`,
+		`{"ShardIterator":"I","Limit":1.5}`, `{"ShardIterator":"I","Limit":1e3}`, `{"ShardIterator":"I","Limit":01}`, `{"ShardIterator":"I","Limit":-1}`,
+		`{"ShardIterator":"I","Limit":"1"}`, `{"ShardIterator":"I","Limit":null}`, `{"ShardIterator":"I","Limit":7}x`, `{"ShardIterator":"I","Limit":7,}`,
+		`{"ShardIterator":null}`, `{"ShardIterator":""}`, `{"ShardIterator":"\u0041"}`, `{"ShardIterator":"` + strings.Repeat("é", 400) + `"}`, `{}`, `{"Limit":1}`,
+		`{"ShardIterator":"I","ShardIterator":"J"}`, `{"ShardIterator":"I","StreamARN":"x"}`, `{"ShardIterator":"I","DryRun":true}`, `{"ShardIterator":"I","Limit":1 2}`,
+	} {
+		f.Add(strings.ReplaceAll(body, `"I"`, `"`+it+`"`))
+	}
+	next := regexp.MustCompile(`"NextShardIterator":"[^"]*"`)
+	f.Fuzz(func(t *testing.T, body string) {
+		status, answer := r.post("GetRecords", []byte(body))
+		wantStatus, wantAnswer := r.post("GetRecords", odd([]byte(body)))
+		if answer, want := next.ReplaceAllString(answer, "N"), next.ReplaceAllString(wantAnswer, "N"); status != wantStatus || answer != want {
+			t.Fatalf("%q:\n got %d %s\nwant %d %s", body, status, answer, wantStatus, want)
 		}
 	})
 }

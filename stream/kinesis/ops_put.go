@@ -233,6 +233,9 @@ func (s *Service) settle(ctx context.Context, st *streamState, b *batch) error {
 			continue
 		}
 		first, err := g.commit.Wait(ctx)
+		if ctx.Err() != nil && err != nil {
+			return err // the client has gone; the records may still be written
+		}
 		if err != nil {
 			if err := s.failGroup(st, b, g, err); err != nil {
 				return err

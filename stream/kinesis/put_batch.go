@@ -74,9 +74,6 @@ func (b *batch) sequence(p *put) stream.SequenceNumber {
 	return g.shard.SequenceNumber(g.first+stream.Offset(p.at), g.arrived)
 }
 
-// maxPooledArena bounds the memory that a batch keeps from one request to the next.
-const maxPooledArena = 1 << 20
-
 // batches are those that no request uses.
 type batches struct{ pool sync.Pool }
 
@@ -89,7 +86,7 @@ func (p *batches) get() *batch {
 
 func (p *batches) put(b *batch) {
 	b.reset()
-	if cap(b.arena) <= maxPooledArena {
+	if cap(b.arena) <= maxPooledBuffer {
 		p.pool.Put(b)
 	}
 }

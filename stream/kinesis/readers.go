@@ -11,8 +11,8 @@ import (
 )
 
 const (
-	// maxIdleReaders bounds the readers, each with an open file and a buffer, that are kept
-	// for consumers that go on where they were. The one that waits longest goes first.
+	// maxIdleReaders bounds the readers, each with an open file and a buffer of up to 1 MiB,
+	// that are kept for consumers that go on where they were. The one that waits longest goes first.
 	maxIdleReaders = 128
 	// idleReaderLife bounds how long one keeps its file open.
 	idleReaderLife = 30 * time.Second

@@ -18,14 +18,19 @@ import (
 )
 
 const (
-	// maxBodiesInFlight bounds the request bodies in memory at once.
+	// maxBodiesInFlight bounds the bodies of requests and answers in memory at once.
 	maxBodiesInFlight = 256 << 20
 	// maxBody bounds one: 10 MiB of records in base64, and what stands around them.
 	maxBody = 16 << 20
 	// Of a larger body so much is still read, so that the client sees the answer.
 	maxDrain = 64 << 20
 
-	readTime   = time.Minute
+	readTime = time.Minute
+	// writeTime bounds how long a client may take an answer that does not fit into the
+	// buffers of its connection.
+	writeTime  = time.Minute
+	slowAnswer = 64 << 10
+
 	targetName = "Kinesis_20131202."
 )
 
@@ -157,6 +162,11 @@ func (s *Service) answer(w http.ResponseWriter, r *http.Request, f format, body 
 	default:
 		answer.bytes = f.append(answer.bytes, o.output, out)
 	}
+	size := int64(len(answer.bytes))
+	if !s.bodies.take(size) {
+		return throttled()
+	}
+	defer s.bodies.give(size)
 	send(w, f, http.StatusOK, answer.bytes)
 	return nil
 }
@@ -207,6 +217,11 @@ func send(w http.ResponseWriter, f format, status int, body []byte) {
 	head.Set("Content-Length", strconv.Itoa(len(body)))
 	head.Set("x-amz-crc32", fmt.Sprint(crc32.ChecksumIEEE(body)))
 	w.WriteHeader(status)
+	if len(body) > slowAnswer {
+		control := http.NewResponseController(w)
+		_ = control.SetWriteDeadline(time.Now().Add(writeTime)) // a test's writer has none
+		defer func() { _ = control.SetWriteDeadline(time.Time{}) }()
+	}
 	_, _ = w.Write(body) // a client that is gone does not miss it
 }
 
