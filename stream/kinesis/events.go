@@ -25,6 +25,7 @@ type eventWriter struct {
 	shape   *shape
 	encoder *eventstream.Encoder
 	opened  bool
+	err     error // that ended it
 	payload []byte
 	frame   bytes.Buffer
 }
@@ -59,6 +60,9 @@ func (e *eventWriter) event(ev *SubscribeToShardEvent) error {
 
 // exception ends a stream that is open.
 func (e *eventWriter) exception(err *Error) error {
+	if err.Code == "InternalFailure" {
+		err = &Error{Code: "InternalFailureException", Message: err.Message} // as the model calls it in a stream
+	}
 	return e.send("exception", ":exception-type", err.Code, e.format.eventType(), e.format.appendError(nil, err))
 }
 
@@ -75,10 +79,9 @@ func (e *eventWriter) send(message, key, name, contentType string, payload []byt
 	// A writer without deadlines, as in a test, has none to bound.
 	_ = e.control.SetWriteDeadline(time.Now().Add(eventWrite))
 	if _, err := e.w.Write(e.frame.Bytes()); err != nil {
-		return fmt.Errorf("send %s: %w", name, err)
+		e.err = fmt.Errorf("send %s: %w", name, err)
+	} else if err := e.control.Flush(); err != nil {
+		e.err = fmt.Errorf("send %s: %w", name, err)
 	}
-	if err := e.control.Flush(); err != nil {
-		return fmt.Errorf("send %s: %w", name, err)
-	}
-	return nil
+	return e.err
 }

@@ -2,36 +2,24 @@ package kinesis
 
 import (
 	"context"
-	"crypto/rand"
-	"encoding/hex"
 	"errors"
 	"fmt"
-	"hash/crc32"
-	"io"
 	"net/http"
+	"runtime/debug"
 	"strconv"
 	"strings"
-	"sync"
 	"time"
 
 	"freshet/stream"
 )
 
 const (
-	// maxBodiesInFlight bounds the bodies of requests and answers in memory at once.
-	maxBodiesInFlight = 256 << 20
-	// maxBody bounds one: 10 MiB of records in base64, and what stands around them.
-	maxBody = 16 << 20
-	// Of a larger body so much is still read, so that the client sees the answer.
-	maxDrain = 64 << 20
-
-	readTime = time.Minute
-	// writeTime bounds how long a client may take an answer that does not fit into the
-	// buffers of its connection.
-	writeTime  = time.Minute
+	// answerWrite bounds the writing of an answer: a client that does not take it in that
+	// time loses its connection.
+	answerWrite = time.Minute
+	// slowAnswer is the size above which an answer counts as in memory: a client that does
+	// not read keeps it there.
 	slowAnswer = 64 << 10
-
-	targetName = "Kinesis_20131202."
 )
 
 // Server is an HTTP server for the API: it speaks HTTP/1.1 and unencrypted HTTP/2, and
@@ -46,212 +34,166 @@ func Server(h http.Handler) *http.Server {
 // Handler answers the API.
 func (s *Service) Handler() http.Handler { return http.HandlerFunc(s.serve) }
 
+// serve answers one request: it reads the body to its end, finds the operation, checks
+// the signature, and answers what the operation returns.
 func (s *Service) serve(w http.ResponseWriter, r *http.Request) {
-	head := w.Header()
-	head.Set("x-amzn-RequestId", requestID())
-	head.Set("x-amz-id-2", requestID())
-	if origin := r.Header.Get("Origin"); origin != "" {
-		head.Set("Access-Control-Allow-Origin", "*")
-		head.Set("Access-Control-Expose-Headers", "x-amzn-RequestId,x-amzn-ErrorType,x-amz-request-id,x-amz-id-2,x-amzn-ErrorMessage,Date")
-	}
-	f := formatJSON
-	if strings.HasPrefix(r.Header.Get("Content-Type"), typeCBOR) {
-		f = formatCBOR
-	}
-	if r.Method == http.MethodOptions {
-		preflight(w, r)
+	a := &answer{w: w, syntax: syntaxOf(r)}
+	defer func() {
+		if p := recover(); p != nil {
+			s.options.Logger.Error("kinesis: a request panicked", "target", target(r), "panic", p, "stack", string(debug.Stack()))
+			if a.sent {
+				panic(http.ErrAbortHandler) // the client must not take what it has for the whole
+			}
+			a.fail(internalFailure())
+		}
+	}()
+	a.identify(r)
+	body, err := s.readBody(w, r)
+	switch {
+	case errors.Is(err, errBodyTooLarge):
+		a.fail(&Error{Code: "RequestEntityTooLargeException", Message: fmt.Sprintf("Request body must have at most %d bytes.", MaxBodyBytes), status: http.StatusRequestEntityTooLarge})
+		return
+	case errors.Is(err, errNoRoom):
+		a.fail(unavailable())
+		return
+	case err != nil: // the client is gone, or too slow
+		a.fail(&Error{Code: "RequestTimeoutException", Message: "The request body did not arrive in time.", status: http.StatusRequestTimeout})
 		return
 	}
-	body, release, err := s.body(w, r)
-	defer release()
-	if err == nil {
-		err = s.answer(w, r, f, body)
-	}
-	if err == nil || r.Context().Err() != nil {
+	defer body.release()
+	if preflight(w.Header(), r) {
+		a.write(http.StatusOK, nil)
 		return
 	}
-	s.writeError(w, r, f, err)
+	o, failure := s.resolve(a, r, body.bytes)
+	if failure == nil {
+		failure = s.authenticate(r, body.bytes)
+	}
+	if failure != nil {
+		a.fail(failure)
+		return
+	}
+	s.operate(a, r, o, body.bytes)
 }
 
-func preflight(w http.ResponseWriter, r *http.Request) {
-	head := w.Header()
-	head.Set("Access-Control-Allow-Origin", "*")
-	if h := r.Header.Get("Access-Control-Request-Headers"); h != "" {
-		head.Set("Access-Control-Allow-Headers", h)
+// resolve finds the operation of a request.
+func (s *Service) resolve(a *answer, r *http.Request, body []byte) (*operation, *Error) {
+	name := target(r)
+	if r.Method != http.MethodPost || a.syntax == syntaxNone && name == "" && len(body) > 0 {
+		a.syntax = syntaxNone
+		e := accessDenied("Unable to determine service/operation name to be authorized")
+		e.status = http.StatusForbidden
+		return nil, e
 	}
-	if m := r.Header.Get("Access-Control-Request-Method"); m != "" {
-		head.Set("Access-Control-Allow-Methods", m)
+	o := s.operations[strings.TrimPrefix(name, targetPrefix)]
+	known := o != nil && strings.HasPrefix(name, targetPrefix)
+	switch {
+	case len(body) == 0 && a.syntax != syntaxJSON:
+		a.syntax = syntaxCBOR // as the service answers it
+		if known {
+			return nil, malformed("")
+		}
+		return nil, unknownOperation()
+	case a.syntax == syntaxNone || !known && a.syntax == syntaxCoral:
+		e := unknownOperation()
+		e.status = http.StatusNotFound
+		return nil, e
+	case !known:
+		return nil, unknownOperation()
 	}
-	head.Set("Access-Control-Max-Age", "172800")
-	w.WriteHeader(http.StatusOK)
+	return o, nil
 }
 
-// body reads a request to its end: real clients try again when a connection closes early.
-// The body is valid until release is called.
-func (s *Service) body(w http.ResponseWriter, r *http.Request) (body []byte, release func(), err error) {
-	release = func() {}
-	control := http.NewResponseController(w)
-	_ = control.SetReadDeadline(time.Now().Add(readTime)) // a test's writer has none
-	defer func() { _ = control.SetReadDeadline(time.Time{}) }()
-	size := r.ContentLength
-	if size < 0 || size > maxBody {
-		size = maxBody
-	}
-	if !s.bodies.take(size) {
-		_, _ = io.CopyN(io.Discard, r.Body, maxDrain)
-		return nil, release, throttled()
-	}
-	b := s.buffers.get(int(min(size+1, firstRead)))
-	release = func() {
-		s.buffers.put(b)
-		s.bodies.give(size)
-	}
-	err = b.fill(io.LimitReader(r.Body, maxBody+1))
-	if body = b.bytes; err != nil {
-		return nil, release, malformed("the body cannot be read to its end")
-	}
-	// A subscription holds its body for long, and may not have said how small it is.
-	if size > int64(len(body)) {
-		s.bodies.give(size - int64(len(body)))
-		size = int64(len(body))
-	}
-	if len(body) > maxBody {
-		_, _ = io.CopyN(io.Discard, r.Body, maxDrain)
-		e := fail("RequestEntityTooLargeException", "the body has more than %d bytes", []any{maxBody})
-		e.status = http.StatusRequestEntityTooLarge
-		return nil, release, e
-	}
-	return body, release, nil
-}
-
-// answer runs the operation that a request names.
-func (s *Service) answer(w http.ResponseWriter, r *http.Request, f format, body []byte) error {
-	name, ours := strings.CutPrefix(r.Header.Get("X-Amz-Target"), targetName)
-	if r.Method != http.MethodPost || !ours {
-		return unknownOperation()
-	}
-	if err := s.authenticate(r, body); err != nil {
-		return err
-	}
-	o := s.operations[name]
-	if o == nil {
-		return unknownOperation()
-	}
-	in, err := read(o, f, body)
+// operate reads the input of an operation, runs it and answers.
+func (s *Service) operate(a *answer, r *http.Request, o *operation, body []byte) {
+	in, err := a.decode(o, body)
 	if err != nil {
-		return err
+		a.fail(s.visible(o, err))
+		return
 	}
 	if o.subscribe != nil {
-		events := newEventWriter(w, f)
-		err := o.subscribe(s, r.Context(), in, events)
-		if err == nil || !events.opened {
-			return err
-		}
-		return events.exception(s.visible(r, err))
+		s.subscribe(a, r, o, in)
+		return
 	}
 	out, err := o.run(s, r.Context(), in)
 	if err != nil {
-		return err
+		a.fail(s.visible(o, err))
+		return
 	}
-	answer := s.buffers.get(0)
-	defer s.buffers.put(answer)
-	switch {
-	case o.output == nil:
-	case f == formatJSON && o.appendJSON != nil:
-		answer.bytes = o.appendJSON(answer.bytes, out)
-	default:
-		answer.bytes = f.append(answer.bytes, o.output, out)
-	}
-	size := int64(len(answer.bytes))
-	if !s.bodies.take(size) {
-		return throttled()
-	}
-	defer s.bodies.give(size)
-	send(w, f, http.StatusOK, answer.bytes)
-	return nil
-}
-
-// read makes an input of a body.
-func read(o *operation, f format, body []byte) (any, error) {
-	if f == formatJSON && o.decodeJSON != nil {
-		if in, ok := o.decodeJSON(body); ok && (o.valid == nil || o.valid(in)) {
-			return in, nil
+	buffer := s.buffers.get(0)
+	defer s.buffers.put(buffer)
+	buffer.bytes = a.encode(buffer.bytes, o, out)
+	if size := int64(len(buffer.bytes)); size > slowAnswer {
+		if s.hold(r.Context(), size) != nil {
+			a.fail(unavailable())
+			return
 		}
+		defer s.bodies.Release(size)
 	}
-	var t tokens = newJSONTokens(body)
-	if f == formatCBOR {
-		t = newCBORTokens(body)
-	}
-	in, err := decode(t, o.input)
-	if err != nil {
-		return nil, err
-	}
-	if err := validate(o.input, in); err != nil {
-		return nil, err
-	}
-	return in, nil
+	a.write(http.StatusOK, buffer.bytes)
 }
 
-func (s *Service) writeError(w http.ResponseWriter, r *http.Request, f format, err error) {
-	e := s.visible(r, err)
-	w.Header().Set("x-amzn-ErrorType", e.Code)
-	send(w, f, e.Status(), f.appendError(nil, e))
+func (s *Service) subscribe(a *answer, r *http.Request, o *operation, in any) {
+	events := newEventWriter(a.w, a.format())
+	a.sent = true // from here on events may have been
+	err := o.subscribe(s, r.Context(), in, events)
+	switch {
+	case err == nil:
+		// A subscription that ends before its first event is a stream all the same.
+		_ = events.open()
+	case !events.opened:
+		a.fail(s.visible(o, err))
+	case r.Context().Err() == nil && events.err == nil:
+		_ = events.exception(s.visible(o, err))
+	}
 }
 
-// visible is what a client sees of an error.
-func (s *Service) visible(r *http.Request, err error) *Error {
+// visible is what a client sees of an error. What is not the client's is logged.
+func (s *Service) visible(o *operation, err error) *Error {
 	var e *Error
-	if errors.As(err, &e) {
+	var failed *stream.FailedError
+	switch {
+	case errors.As(err, &e):
 		return e
-	}
-	if errors.Is(err, stream.ErrShardClosed) || errors.Is(err, context.Canceled) {
+	case errors.Is(err, stream.ErrOverloaded):
+		return throughputExceeded("Rate exceeded for shard: too many bytes wait to be written.")
+	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded), errors.Is(err, stream.ErrShardClosed):
+		return unavailable() // the client is gone, or the server is about to be
+	case errors.As(err, &failed):
+		s.options.Logger.Error("kinesis: "+o.name, "error", err)
 		return unavailable()
 	}
-	s.options.Logger.Error("an operation failed", "target", r.Header.Get("X-Amz-Target"), "error", err)
+	s.options.Logger.Error("kinesis: "+o.name, "error", err)
 	return internalFailure()
 }
 
-func send(w http.ResponseWriter, f format, status int, body []byte) {
-	head := w.Header()
-	head.Set("Content-Type", f.contentType())
-	head.Set("Content-Length", strconv.Itoa(len(body)))
-	head.Set("x-amz-crc32", fmt.Sprint(crc32.ChecksumIEEE(body)))
-	w.WriteHeader(status)
-	if len(body) > slowAnswer {
-		control := http.NewResponseController(w)
-		_ = control.SetWriteDeadline(time.Now().Add(writeTime)) // a test's writer has none
-		defer func() { _ = control.SetWriteDeadline(time.Time{}) }()
+const targetPrefix = "Kinesis_20131202."
+
+// target is the operation that a request names: in a header, or in the query of a URL
+// that was signed ahead.
+func target(r *http.Request) string {
+	if name := r.Header.Get("X-Amz-Target"); name != "" {
+		return name
 	}
-	_, _ = w.Write(body) // a client that is gone does not miss it
+	return r.URL.Query().Get("X-Amz-Target")
 }
 
-func requestID() string {
-	var b [16]byte
-	rand.Read(b[:])
-	h := hex.EncodeToString(b[:])
-	return h[:8] + "-" + h[8:12] + "-" + h[12:16] + "-" + h[16:20] + "-" + h[20:]
-}
-
-// A budget is bytes that are shared out.
-type budget struct {
-	mu   sync.Mutex
-	left int64
-}
-
-func newBudget(n int64) *budget { return &budget{left: n} }
-
-func (b *budget) take(n int64) bool {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if n > b.left {
+// preflight sets what a browser is told of, and says that the request only asked for it.
+func preflight(h http.Header, r *http.Request) bool {
+	if r.Header.Get("Origin") == "" {
 		return false
 	}
-	b.left -= n
+	h.Set("Access-Control-Allow-Origin", "*")
+	if r.Method != http.MethodOptions {
+		h.Set("Access-Control-Expose-Headers", "x-amzn-RequestId,x-amzn-ErrorType,x-amz-request-id,x-amz-id-2,x-amzn-ErrorMessage,Date")
+		return false
+	}
+	if headers := r.Header.Get("Access-Control-Request-Headers"); headers != "" {
+		h.Set("Access-Control-Allow-Headers", headers)
+	}
+	if method := r.Header.Get("Access-Control-Request-Method"); method != "" {
+		h.Set("Access-Control-Allow-Methods", method)
+	}
+	h.Set("Access-Control-Max-Age", strconv.Itoa(48*60*60))
 	return true
-}
-
-func (b *budget) give(n int64) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.left += n
 }

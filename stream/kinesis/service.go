@@ -9,6 +9,8 @@ import (
 
 	"freshet/stream"
 	"freshet/stream/kv"
+
+	"golang.org/x/sync/semaphore"
 )
 
 const (
@@ -91,7 +93,8 @@ type Service struct {
 	log        *stream.Log
 	store      kv.Store
 	operations map[string]*operation
-	bodies     *budget // bytes of request bodies in memory
+	secrets    map[string]string   // by the access key's id
+	bodies     *semaphore.Weighted // bytes of request bodies in memory
 	control
 	data
 }
@@ -102,7 +105,13 @@ func New(o Options) (*Service, error) {
 	if err := o.check(); err != nil {
 		return nil, err
 	}
-	s := &Service{options: o, log: o.Log, store: o.Store, operations: operations(), bodies: newBudget(maxBodiesInFlight)}
+	s := &Service{
+		options: o, log: o.Log, store: o.Store, operations: operations(),
+		secrets: make(map[string]string, len(o.Keys)), bodies: semaphore.NewWeighted(maxBodiesInFlight),
+	}
+	for _, k := range o.Keys {
+		s.secrets[k.ID] = k.Secret
+	}
 	if err := s.load(context.Background()); err != nil {
 		return nil, err
 	}
