@@ -151,7 +151,6 @@ func (s *Service) subscribe(a *answer, r *http.Request, o *operation, in any) {
 // visible is what a client sees of an error. What is not the client's is logged.
 func (s *Service) visible(o *operation, err error) *Error {
 	var e *Error
-	var failed *stream.FailedError
 	switch {
 	case errors.As(err, &e):
 		return e
@@ -159,9 +158,6 @@ func (s *Service) visible(o *operation, err error) *Error {
 		return throughputExceeded("Rate exceeded for shard: too many bytes wait to be written.")
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded), errors.Is(err, stream.ErrShardClosed):
 		return unavailable() // the client is gone, or the server is about to be
-	case errors.As(err, &failed):
-		s.options.Logger.Error("kinesis: "+o.name, "error", err)
-		return unavailable()
 	}
 	s.options.Logger.Error("kinesis: "+o.name, "error", err)
 	return internalFailure()
