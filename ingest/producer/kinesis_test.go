@@ -294,8 +294,11 @@ func TestKinesisExpiresUnsent(t *testing.T) {
 		if err == nil || !strings.Contains(err.Error(), "0 tries, the shards are not known: the service answers LimitExceededException: because") {
 			t.Errorf("got %v, %+v", err, r)
 		}
-		if s.lists < 10 || s.lists > 11 {
-			t.Errorf("asked %d times for the shards in 10 s, want once a second", s.lists)
+		s.mu.Lock()
+		lists := s.lists
+		s.mu.Unlock()
+		if lists < 10 || lists > 11 {
+			t.Errorf("asked %d times for the shards in 10 s, want once a second", lists)
 		}
 		k.Close(t.Context())
 	})
