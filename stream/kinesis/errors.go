@@ -93,10 +93,6 @@ func malformed(format string, args ...any) *Error {
 	return e
 }
 
-func throttled() *Error {
-	return &Error{Code: "ThrottlingException", Message: "Rate exceeded"}
-}
-
 func internalFailure() *Error {
 	return &Error{Code: "InternalFailure", status: http.StatusInternalServerError}
 }

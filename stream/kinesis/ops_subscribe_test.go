@@ -21,15 +21,14 @@ import (
 
 // A watch is a subscription and what it has got.
 type watch struct {
-	t       *testing.T
-	mu      sync.Mutex
-	body    bytes.Buffer
-	status  int
-	head    http.Header
-	stall   time.Duration // of every write
-	cancel  context.CancelFunc
-	done    chan struct{}
-	decoded int
+	t      *testing.T
+	mu     sync.Mutex
+	body   bytes.Buffer
+	status int
+	head   http.Header
+	stall  time.Duration // of every write
+	cancel context.CancelFunc
+	done   chan struct{}
 }
 
 func (w *watch) Header() http.Header { return w.head }
