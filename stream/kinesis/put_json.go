@@ -139,7 +139,7 @@ func (s *putScanner) putMember(name string, p *put, seen *putMembers) bool {
 			return false
 		}
 		seen.data = true
-		return s.data(p)
+		return s.data(p) && len(p.data) <= stream.MaxRecordBytes
 	case "PartitionKey":
 		if seen.key {
 			return false
