@@ -14,6 +14,9 @@ import (
 // loses its subscription.
 const eventWrite = 30 * time.Second
 
+// maxEventKept bounds the memory that a subscription keeps from one event to the next.
+const maxEventKept = 4 << 20
+
 // An eventWriter answers a request with a stream of events. Its methods are called by one
 // goroutine.
 //
@@ -55,7 +58,11 @@ func (e *eventWriter) event(ev *SubscribeToShardEvent) error {
 		return err
 	}
 	e.payload = e.format.append(e.payload[:0], e.shape, ev)
-	return e.send("event", ":event-type", "SubscribeToShardEvent", e.format.eventType(), e.payload)
+	err := e.send("event", ":event-type", "SubscribeToShardEvent", e.format.eventType(), e.payload)
+	if cap(e.payload) > maxEventKept {
+		e.payload, e.frame, e.encoder = nil, bytes.Buffer{}, eventstream.NewEncoder()
+	}
+	return err
 }
 
 // exception ends a stream that is open.
