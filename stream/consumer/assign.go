@@ -12,7 +12,7 @@ import (
 type share struct {
 	shard stream.ShardID
 	owner string // a worker that lives; "" when the lease is free
-	next  string // the worker that asked for it, "" if none
+	next  string // the worker that asked for it, and gets it once owner is ""
 	stale bool   // free for so long that somebody should have taken it
 }
 
@@ -32,26 +32,31 @@ type assignment struct {
 
 // assign decides what me, one of the workers, does for an even spread: it takes free
 // leases up to its share, which is that of all workers that live, rounded up; it asks for
-// one lease when another worker has at least two more than it would have. limit bounds
+// one lease when another worker has at least two more. What was handed over to it, it takes. limit bounds
 // what it has, 0 meaning nothing. A free lease that is stale it takes beyond its share,
 // one at a time: the others may be at their limits.
 func assign(me string, leases []share, limit int) assignment {
 	load := map[string]int{me: 0}
 	var free []share
 	asked := false
+	var a assignment
 	for _, l := range leases {
-		if h := l.holder(); h != "" {
-			load[h]++
-		} else {
+		h := l.holder()
+		switch {
+		case h == "":
 			free = append(free, l)
+			continue
+		case h == me && l.owner == "": // handed over
+			a.take = append(a.take, l.shard)
+		case l.next == me:
+			asked = true
 		}
-		asked = asked || l.next == me
+		load[h]++
 	}
 	fair := (len(leases) + len(load) - 1) / len(load)
 	if limit <= 0 {
 		limit = len(leases)
 	}
-	var a assignment
 	for i := range free { // each worker begins elsewhere, so that they collide less
 		l := free[(i+offset(me, len(free)))%len(free)]
 		if load[me] < min(fair, limit) {
@@ -66,7 +71,7 @@ func assign(me string, leases []share, limit int) assignment {
 		}
 	}
 	slices.Sort(a.take)
-	if asked || len(a.take) > 0 || load[me] >= limit {
+	if asked || len(a.take) > 0 || load[me] >= min(fair, limit) {
 		return a
 	}
 	a.ask = mostLoaded(me, leases, load)
@@ -96,4 +101,8 @@ func offset(me string, n int) int {
 	h := fnv.New32a()
 	h.Write([]byte(me))
 	return int(h.Sum32() % uint32(n))
+}
+
+func sortShares(s []share) {
+	slices.SortFunc(s, func(a, b share) int { return cmp.Compare(a.shard, b.shard) })
 }

@@ -44,4 +44,6 @@ type panicError struct {
 	stack []byte
 }
 
-func (e *panicError) Error() string { return fmt.Sprintf("the processor panicked: %v\n%s", e.value, e.stack) }
+func (e *panicError) Error() string {
+	return fmt.Sprintf("the processor panicked: %v\n%s", e.value, e.stack)
+}

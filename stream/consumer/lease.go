@@ -57,7 +57,7 @@ func (l Lease) encode() []byte {
 
 // decodeLease reads a lease of an application.
 func decodeLease(application string, e kv.Entry) (Lease, error) {
-	id, err := parseShardID(strings.TrimPrefix(e.Key, leasePrefix+application+"/"))
+	id, err := stream.ParseShardID(strings.TrimPrefix(e.Key, leasePrefix+application+"/"))
 	if err != nil {
 		return Lease{}, fmt.Errorf("lease %.200q: %w", e.Key, err)
 	}

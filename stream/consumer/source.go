@@ -37,14 +37,14 @@ type Shard struct {
 
 // A ShardReader reads a shard in order. It has one user at a time.
 type ShardReader interface {
-	// Next returns at least one record, at most max and about maxBytes, and how many
+	// Next returns at least one record, at most limit and about maxBytes, and how many
 	// milliseconds the last of them is behind the newest of the shard, 0 at the end. It
 	// blocks until there is a record. The records are valid until the next call.
 	//
 	// The error is stream.ErrEnd when a closed shard is read to its end, stream.ErrTrimmed
 	// when the next record is past its retention, or that of ctx. After an error the
 	// reader stands where it stood.
-	Next(ctx context.Context, max, maxBytes int) (records []Record, behind int64, err error)
+	Next(ctx context.Context, limit, maxBytes int) (records []Record, behind int64, err error)
 	Close() error
 }
 
