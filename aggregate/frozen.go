@@ -216,7 +216,7 @@ func (e *Engine) readPoints(ctx context.Context, s *shard, g Generation, r Range
 			return nil
 		}
 		for i := range records {
-			b.decode(records[i:i+1], func(stream.Record, error) {}) // the folder counted it
+			b.decode(s.log, records[i:i+1], func(stream.Record, error) {}) // the folder counted it
 			for _, p := range b.points[:b.n] {
 				e.fill(out, p, records[i].Offset)
 				if err := yield(out); err != nil {

@@ -147,7 +147,7 @@ func (s *shard) read(ctx context.Context) error {
 			}
 			return fmt.Errorf("shard %s: %w", s.log.ID(), err)
 		}
-		b.decode(records, func(r stream.Record, err error) { s.engine.quarantine(s, r, err) })
+		b.decode(s.log, records, func(r stream.Record, err error) { s.engine.quarantine(s, r, err) })
 		select {
 		case s.batches <- b:
 		case <-ctx.Done():
@@ -156,8 +156,8 @@ func (s *shard) read(ctx context.Context) error {
 	}
 }
 
-// decode fills b with the points of the records. What is not points is counted.
-func (b *batch) decode(records []stream.Record, bad func(stream.Record, error)) {
+// decode fills b with the points of the records of a shard. What is not points is counted.
+func (b *batch) decode(shard *stream.Shard, records []stream.Record, bad func(stream.Record, error)) {
 	b.n, b.bad, b.refused, b.data = 0, 0, 0, b.data[:0]
 	for i := range records {
 		b.data = append(b.data, records[i].Data...)
@@ -166,20 +166,43 @@ func (b *batch) decode(records []stream.Record, bad func(stream.Record, error)) 
 	for _, r := range records {
 		r.Data, rest = rest[:len(r.Data)], rest[len(r.Data):]
 		b.next, b.arrived = r.Offset+1, r.Arrived
-		if !kpl.IsAggregated(r.Data) {
-			b.add(r, bad)
-			continue
+		if kpl.IsAggregated(r.Data) {
+			var err error
+			b.packed, err = kpl.Decode(b.packed[:0], r.Data)
+			if err == nil {
+				b.unpack(shard, r, bad)
+				continue
+			}
+			if !errors.Is(err, kpl.ErrNotAggregate) {
+				b.bad++
+				bad(r, err)
+				continue
+			}
 		}
-		var err error
-		if b.packed, err = kpl.Decode(b.packed[:0], r.Data); err != nil {
+		b.add(r, bad)
+	}
+}
+
+// errElsewhere is why a user record is not counted. Producers that pack records foresee
+// their shard; what a reshard has sent elsewhere they put again, so that counting it here
+// would count it twice.
+var errElsewhere = errors.New("a packed user record whose hash key belongs to another shard: its producer puts it again")
+
+// unpack decodes the user records of r that belong to the shard.
+func (b *batch) unpack(shard *stream.Shard, r stream.Record, bad func(stream.Record, error)) {
+	for i := range b.packed {
+		u := &b.packed[i]
+		r.Data = u.Data
+		hash, err := stream.ParseHashKey(u.ExplicitHashKey)
+		if err != nil { // there is none, or none that places anything
+			hash = stream.HashPartitionKey(u.PartitionKey)
+		}
+		if !shard.Holds(hash) {
 			b.bad++
-			bad(r, err)
+			bad(r, errElsewhere)
 			continue
 		}
-		for i := range b.packed {
-			r.Data = b.packed[i].Data
-			b.add(r, bad)
-		}
+		b.add(r, bad)
 	}
 }
 
