@@ -15,6 +15,16 @@
 // takes an input which satisfies the constraints; what it returns as an [Error] is the
 // client's, anything else is logged and answered as a failure of the server.
 //
+// # The way of a record
+//
+// PutRecords in JSON is read by a scanner in one pass (put_json.go) into a batch
+// (put_batch.go), routed by one set of open shards (put_route.go), submitted once a
+// shard and answered when all are durable (ops_put.go, put_answer.go). Memory goes from one
+// request to the next, and no record costs an allocation. CBOR, and JSON that the
+// scanner is not sure of, go through the general decoder into the same batch.
+// GetRecords writes its answer while it reads (ops_get.go, get_json.go), with readers
+// that stay open for consumers that poll on (readers.go).
+//
 // # After a crash
 //
 // What the log promises holds for records: those that were acknowledged are there. What

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"freshet/stream"
@@ -213,11 +214,12 @@ func TestPutDuringReshards(t *testing.T) {
 	})
 }
 
-// A brittleFS fails every sync below a folder once it is told to.
+// A brittleFS fails every sync of files whose name contains a word, or holds it up.
 type brittleFS struct {
 	vfs.FS
-	mu  sync.Mutex
-	bad string
+	mu   sync.Mutex
+	bad  string
+	hold chan struct{} // not nil: syncs wait until it is closed
 }
 
 type brittleFile struct {
@@ -231,18 +233,30 @@ func (b *brittleFS) Create(name string) (vfs.File, error) {
 	return brittleFile{f, b, name}, err
 }
 
+func (b *brittleFS) set(bad string, hold chan struct{}) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.bad, b.hold = bad, hold
+}
+
 func (f brittleFile) Sync() error {
 	f.fs.mu.Lock()
-	defer f.fs.mu.Unlock()
-	if f.fs.bad != "" && strings.Contains(f.name, f.fs.bad) {
+	bad, hold := f.fs.bad != "" && strings.Contains(f.name, f.fs.bad), f.fs.hold
+	f.fs.mu.Unlock()
+	if hold != nil {
+		<-hold
+	}
+	if bad {
 		return &fs.PathError{Op: "sync", Path: f.name, Err: errors.New("no")}
 	}
 	return f.File.Sync()
 }
 
-func TestPutPartialFailure(t *testing.T) {
+// brittleRig is a rig with stream a of two shards, and a key for each.
+func brittleRig(t *testing.T) (*rig, *brittleFS, [2]string) {
+	t.Helper()
 	disk := &brittleFS{FS: vfs.NewMem()}
-	log, err := stream.Open(stream.Options{Dir: "streams", FS: disk})
+	log, err := stream.Open(stream.Options{Dir: "streams", FS: disk, PendingBytes: 1000})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -260,25 +274,60 @@ func TestPutPartialFailure(t *testing.T) {
 		log.Close()
 	})
 	r.create("a", 2)
-	disk.mu.Lock()
-	disk.bad = "/shardId-000000000001/"
-	disk.mu.Unlock()
 	st, _ := log.Stream("a")
-	keys := map[stream.ShardID]string{}
+	var keys [2]string
 	for i := range 100 {
 		k := fmt.Sprint(i)
 		keys[st.ShardFor(stream.HashPartitionKey(k)).ID()] = k
 	}
-	in := object{"StreamName": "a", "Records": []object{record(keys[0], "a"), record(keys[1], "b"), record(keys[0], "c")}}
-	for range 2 { // the second finds the shard failed
-		out := r.ok("PutRecords", in)
-		want(t, "failed", out["FailedRecordCount"], 1)
-		records := out["Records"].([]any)
-		want(t, "the bad one", records[1], "map[ErrorCode:InternalFailure ErrorMessage:Internal service failure.]")
-		want(t, "the last", records[2].(object)["ShardId"], "shardId-000000000000")
-	}
-	body, _ := json.Marshal(object{"StreamName": "a", "PartitionKey": keys[1], "Data": ""})
-	if status, answer := r.post("PutRecord", body); status != http.StatusInternalServerError || !strings.Contains(answer, "InternalFailure") {
-		t.Errorf("PutRecord: got %d %s", status, answer)
-	}
+	return r, disk, keys
+}
+
+func TestPutPartialFailure(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r, disk, keys := brittleRig(t)
+		disk.set("/shardId-000000000001/", nil)
+		in := object{"StreamName": "a", "Records": []object{record(keys[0], "a"), record(keys[1], "b"), record(keys[0], "c")}}
+		for range 2 { // the second finds the shard failed
+			out := r.ok("PutRecords", in)
+			want(t, "failed", out["FailedRecordCount"], 1)
+			records := out["Records"].([]any)
+			want(t, "the bad one", records[1], "map[ErrorCode:InternalFailure ErrorMessage:Internal service failure.]")
+			want(t, "the last", records[2].(object)["ShardId"], firstShard)
+		}
+		body, _ := json.Marshal(object{"StreamName": "a", "PartitionKey": keys[1], "Data": ""})
+		if status, answer := r.post("PutRecord", body); status != http.StatusInternalServerError || !strings.Contains(answer, "InternalFailure") {
+			t.Errorf("PutRecord: got %d %s", status, answer)
+		}
+	})
+}
+
+func TestPutOverload(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r, disk, keys := brittleRig(t)
+		hold := make(chan struct{})
+		disk.set("", hold)
+		put := func(key string) object {
+			return object{"StreamName": "a", "Records": []object{record(key, strings.Repeat("A", 600)), record(key, "")}}
+		}
+		var early sync.WaitGroup
+		for range 2 { // one is on its way to the disk, one waits
+			early.Go(func() { want(t, "failed", r.ok("PutRecords", put(keys[0]))["FailedRecordCount"], 0) })
+			synctest.Wait()
+		}
+		// The answer has to wait for the other shard's disk.
+		in := put(keys[0])
+		in["Records"] = append(in["Records"].([]object), record(keys[1], "b"))
+		early.Go(func() {
+			out := r.ok("PutRecords", in)
+			want(t, "failed", out["FailedRecordCount"], 2)
+			want(t, "over capacity", out["Records"].([]any)[1], "map[ErrorCode:ProvisionedThroughputExceededException ErrorMessage:"+exceeded+"]")
+			want(t, "the other shard", out["Records"].([]any)[2].(object)["ShardId"], "shardId-000000000001")
+		})
+		synctest.Wait()
+		r.refused("PutRecord", object{"StreamName": "a", "PartitionKey": keys[0], "Data": base64Of(make([]byte, 900))}, "ProvisionedThroughputExceededException", exceeded)
+		close(hold)
+		early.Wait()
+		r.ok("PutRecords", in)
+	})
 }
