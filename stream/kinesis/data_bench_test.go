@@ -87,31 +87,47 @@ func BenchmarkPutRecords(b *testing.B) {
 			body := putBody(500, 200)
 			put := handlerPut(r, body)
 			if c.loopback {
-				put = loopbackPut(b, r, body, c.clients)
+				put = loopbackPut(b, r, "PutRecords", body, c.clients)
 			}
-			b.ReportAllocs()
-			work := make(chan struct{})
-			var clients sync.WaitGroup
-			for range c.clients {
-				clients.Go(func() {
-					for range work {
-						if err := put(); err != nil {
-							b.Error(err)
-						}
-					}
-				})
-			}
-			n, began := 0, time.Now()
-			for b.Loop() {
-				work <- struct{}{}
-				n++
-			}
-			took := time.Since(began)
-			close(work)
-			clients.Wait()
-			b.ReportMetric(500*float64(n)/took.Seconds(), "records/s")
+			benchmarkPuts(b, put, c.clients, 500)
 		})
 	}
+}
+
+// BenchmarkPutRecord is BenchmarkPutRecords with one record of 200 bytes a call.
+func BenchmarkPutRecord(b *testing.B) {
+	body := fmt.Sprintf(`{"StreamName":"a","PartitionKey":"key","Data":"%s"}`, base64Of(make([]byte, 200)))
+	for _, clients := range []int{1, 64} {
+		b.Run(fmt.Sprintf("loopback/clients=%d", clients), func(b *testing.B) {
+			r := realRig(b, 1)
+			benchmarkPuts(b, loopbackPut(b, r, "PutRecord", body, clients), clients, 1)
+		})
+	}
+}
+
+// benchmarkPuts has clients that each make one call after the other.
+func benchmarkPuts(b *testing.B, put func() error, clients, records int) {
+	b.ReportAllocs()
+	work := make(chan struct{})
+	var all sync.WaitGroup
+	for range clients {
+		all.Go(func() {
+			for range work {
+				if err := put(); err != nil {
+					b.Error(err)
+				}
+			}
+		})
+	}
+	n, began := 0, time.Now()
+	for b.Loop() {
+		work <- struct{}{}
+		n++
+	}
+	took := time.Since(began)
+	close(work)
+	all.Wait()
+	b.ReportMetric(float64(records*n)/took.Seconds(), "records/s")
 }
 
 func handlerPut(r *rig, body string) func() error {
@@ -133,7 +149,7 @@ func (r *rig) serve(head http.Header, body string) (string, error) {
 	return w.end, nil
 }
 
-func loopbackPut(b *testing.B, r *rig, body string, clients int) func() error {
+func loopbackPut(b *testing.B, r *rig, op, body string, clients int) func() error {
 	b.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -148,7 +164,7 @@ func loopbackPut(b *testing.B, r *rig, body string, clients int) func() error {
 		server.Close()
 		<-done
 	})
-	head := request(context.Background(), "PutRecords", "").Header
+	head := request(context.Background(), op, "").Header
 	client := &http.Client{Transport: transport}
 	return func() error {
 		q, err := http.NewRequest(http.MethodPost, "http://"+listener.Addr().String()+"/", strings.NewReader(body))
