@@ -99,14 +99,14 @@ func (a *answer) encode(dst []byte, o *operation, out any) []byte {
 func (a *answer) fail(e *Error) {
 	switch {
 	case a.syntax == syntaxNone && e.Message == "":
-		a.write(e.Status(), []byte("<"+e.Code+"/>\n"))
+		_ = a.write(e.Status(), []byte("<"+e.Code+"/>\n"))
 	case a.syntax == syntaxNone:
-		a.write(e.Status(), []byte("<"+e.Code+">\n  <Message>"+escapeXML(e.Message)+"</Message>\n</"+e.Code+">\n"))
+		_ = a.write(e.Status(), []byte("<"+e.Code+">\n  <Message>"+escapeXML(e.Message)+"</Message>\n</"+e.Code+">\n"))
 	case a.syntax == syntaxCoral && (e.Code == "UnknownOperationException" || e.Code == "SerializationException"):
 		inner := e.namespaced()
-		a.write(e.Status(), append(append([]byte(`{"Output":`), formatJSON.appendError(nil, inner)...), `,"Version":"1.0"}`...))
+		_ = a.write(e.Status(), append(append([]byte(`{"Output":`), formatJSON.appendError(nil, inner)...), `,"Version":"1.0"}`...))
 	default:
-		a.write(e.Status(), a.format().appendError(nil, e))
+		_ = a.write(e.Status(), a.format().appendError(nil, e))
 	}
 }
 
@@ -120,8 +120,9 @@ func escapeXML(s string) string {
 	return strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;").Replace(s)
 }
 
-// write sends an answer whole.
-func (a *answer) write(status int, body []byte) {
+// write sends an answer whole. After an error the connection may still read the body: that
+// of HTTP/2 does, when the client resets a stream in the middle of it.
+func (a *answer) write(status int, body []byte) error {
 	a.sent = true
 	h := a.w.Header()
 	switch a.syntax {
@@ -138,5 +139,6 @@ func (a *answer) write(status int, body []byte) {
 	// A recorder in a test has no deadlines.
 	_ = http.NewResponseController(a.w).SetWriteDeadline(time.Now().Add(answerWrite))
 	a.w.WriteHeader(status)
-	_, _ = a.w.Write(body) // the client may be gone; there is nobody to tell
+	_, err := a.w.Write(body)
+	return err
 }

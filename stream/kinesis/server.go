@@ -62,7 +62,7 @@ func (s *Service) serve(w http.ResponseWriter, r *http.Request) {
 	}
 	defer body.release()
 	if preflight(w.Header(), r) {
-		a.write(http.StatusOK, nil)
+		_ = a.write(http.StatusOK, nil)
 		return
 	}
 	o, failure := s.resolve(a, r, body.bytes)
@@ -121,7 +121,6 @@ func (s *Service) operate(a *answer, r *http.Request, o *operation, body []byte)
 		return
 	}
 	buffer := s.buffers.get(0)
-	defer s.buffers.put(buffer)
 	buffer.bytes = a.encode(buffer.bytes, o, out)
 	if size := int64(len(buffer.bytes)); size > slowAnswer {
 		if s.hold(r.Context(), size) != nil {
@@ -130,7 +129,10 @@ func (s *Service) operate(a *answer, r *http.Request, o *operation, body []byte)
 		}
 		defer s.bodies.Release(size)
 	}
-	a.write(http.StatusOK, buffer.bytes)
+	// The client may be gone; there is nobody to tell.
+	if a.write(http.StatusOK, buffer.bytes) == nil {
+		s.buffers.put(buffer)
+	}
 }
 
 func (s *Service) subscribe(a *answer, r *http.Request, o *operation, in any) {
