@@ -67,7 +67,19 @@ func newScalars(c cells, kind aggKind, groups int) *scalars {
 	return s
 }
 
+// add adds the cells of a view, in the order of the log within a window: a late point
+// follows the window that it was late for.
 func (s *scalars) add(v *window.View) {
+	for _, c := range v.Fulls {
+		if s.outside(c.First, c.Last) {
+			continue
+		}
+		for i := range c.Rows {
+			if at := c.Start(i); s.inside(at) {
+				s.row(&c.Rows[i], at)
+			}
+		}
+	}
 	for _, c := range v.Singles {
 		if s.outside(c.First, c.Last) {
 			continue
@@ -78,16 +90,6 @@ func (s *scalars) add(v *window.View) {
 					x := c.Value[i]
 					s.put(n, 1, x, x, x, x, at)
 				}
-			}
-		}
-	}
-	for _, c := range v.Fulls {
-		if s.outside(c.First, c.Last) {
-			continue
-		}
-		for i := range c.Rows {
-			if at := c.Start(i); s.inside(at) {
-				s.row(&c.Rows[i], at)
 			}
 		}
 	}

@@ -7,30 +7,13 @@ import (
 	"freshet/ingest/point"
 )
 
-// A ref is one cell: chunk counts the singles of all views first, then the fulls.
-type ref struct{ chunk, cell uint32 }
-
 // Rollup merges the cells of sealed views into windows of width milliseconds and
 // yields them by rising start, and by rising series within a start. TypeOf tells the type of a series
 // of the metric. The state is valid until yield returns. It takes time in proportion
 // to the cells, and 8 bytes a cell.
 func Rollup(views []*View, width int64, typeOf func(series uint32) point.Type, yield func(series uint32, start int64, s *State) error) error {
-	var singles []*Singles
-	var fulls []*Fulls
-	// In the order of the log: a late point's cell follows the window it was late for.
-	// ^i stands for fulls[i].
-	var chunks []int
-	for _, v := range views {
-		for _, f := range v.Fulls {
-			chunks = append(chunks, ^len(fulls))
-			fulls = append(fulls, f)
-		}
-		for _, c := range v.Singles {
-			chunks = append(chunks, len(singles))
-			singles = append(singles, c)
-		}
-	}
-	starts, ends, refs := bucket(singles, fulls, chunks, width)
+	parts := partsOf(views)
+	starts, ends, refs := bucket(parts, width)
 	states := map[uint32]*State{}
 	var free []*State
 	var order []uint32
@@ -40,11 +23,8 @@ func Rollup(views []*View, width int64, typeOf func(series uint32) point.Type, y
 			from = ends[i-1]
 		}
 		cells := refs[from:ends[i]]
-		if anyCumulative(cells, singles, fulls, typeOf) {
-			sortByTime(cells, singles, fulls)
-		}
 		for _, r := range cells {
-			series := seriesOf(r, singles, fulls)
+			series := parts[r.part].series(int(r.cell))
 			s := states[series]
 			if s == nil {
 				if n := len(free); n > 0 {
@@ -55,18 +35,13 @@ func Rollup(views []*View, width int64, typeOf func(series uint32) point.Type, y
 				states[series] = s
 				order = append(order, series)
 			}
-			if int(r.chunk) < len(singles) {
-				s.addSingle(singles[r.chunk], int(r.cell), typeOf(series))
-			} else {
-				s.addFull(fulls[int(r.chunk)-len(singles)], int(r.cell))
-			}
+			s.addCell(parts[r.part], int(r.cell), typeOf(series))
 		}
 		slices.Sort(order)
+		falls := resets(cells, parts, typeOf)
 		for _, series := range order {
 			s := states[series]
-			if typeOf(series) != point.Cumulative {
-				s.Resets = 0
-			}
+			s.Resets = falls[series].Resets
 			if err := yield(series, start, s); err != nil {
 				return err
 			}
@@ -79,39 +54,40 @@ func Rollup(views []*View, width int64, typeOf func(series uint32) point.Type, y
 	return nil
 }
 
-func seriesOf(r ref, singles []*Singles, fulls []*Fulls) uint32 {
-	if int(r.chunk) < len(singles) {
-		return singles[r.chunk].Series[r.cell]
-	}
-	return fulls[int(r.chunk)-len(singles)].Rows[r.cell].Series
-}
-
-// anyCumulative reports whether any of the cells is of a cumulative series.
-func anyCumulative(refs []ref, singles []*Singles, fulls []*Fulls, typeOf func(uint32) point.Type) bool {
-	for _, r := range refs {
-		if typeOf(seriesOf(r, singles, fulls)) == point.Cumulative {
-			return true
+// resets returns the cumulative series of some cells, which it puts in order of time,
+// with what they lost at resets. First and last points of equal time are not meant to be
+// used: their order is that of the log.
+func resets(cells []ref, parts []part, typeOf func(uint32) point.Type) map[uint32]State {
+	cumulative := cells[:0]
+	for _, r := range cells {
+		if typeOf(parts[r.part].series(int(r.cell))) == point.Cumulative {
+			cumulative = append(cumulative, r)
 		}
 	}
-	return false
+	if len(cumulative) == 0 {
+		return nil
+	}
+	sortByTime(cumulative, parts)
+	out := map[uint32]State{}
+	for _, r := range cumulative {
+		series := parts[r.part].series(int(r.cell))
+		s, o := out[series], parts[r.part].state(int(r.cell))
+		s.MergeScalars(&o)
+		out[series] = s
+	}
+	return out
 }
 
 // bucket sorts the cells by the start of their window, keeping their order within one:
 // the cells of starts[i] are refs[ends[i-1]:ends[i]].
-func bucket(singles []*Singles, fulls []*Fulls, chunks []int, width int64) (starts []int64, ends []int, refs []ref) {
+func bucket(parts []part, width int64) (starts []int64, ends []int, refs []ref) {
 	index := map[int64]int{}
 	var counts []int
 	last, lastIndex := int64(-1<<62), 0
-	each := func(visit func(start int64, chunk, cell int)) {
-		for _, c := range chunks {
-			if c >= 0 {
-				for i := range singles[c].Offset {
-					visit(Floor(singles[c].Time(i), width), c, i)
-				}
-				continue
-			}
-			for i := range fulls[^c].Offset {
-				visit(Floor(fulls[^c].Start(i), width), len(singles)+^c, i)
+	each := func(visit func(start int64, part, cell int)) {
+		for n, p := range parts {
+			for i := range p.len() {
+				visit(Floor(p.at(i), width), n, i)
 			}
 		}
 	}
@@ -145,32 +121,31 @@ func bucket(singles []*Singles, fulls []*Fulls, chunks []int, width int64) (star
 		ends[rank], sorted[rank] = at, starts[i]
 	}
 	refs = make([]ref, total)
-	each(func(start int64, chunk, cell int) {
+	each(func(start int64, part, cell int) {
 		i := find(start)
-		refs[next[i]] = ref{uint32(chunk), uint32(cell)}
+		refs[next[i]] = ref{uint32(part), uint32(cell)}
 		next[i]++
 	})
 	return sorted, ends, refs
 }
 
-func (s *State) addSingle(c *Singles, i int, typ point.Type) {
-	at, v := c.Time(i), c.Value[i]
-	s.MergeScalars(&State{Count: 1, Sum: v, Min: v, Max: v, First: v, Last: v, FirstTime: at, LastTime: at})
+// addCell merges a cell with its sketch and members.
+func (s *State) addCell(p part, i int, typ point.Type) {
+	o := p.state(i)
+	s.MergeScalars(&o)
+	if f := p.fulls; f != nil {
+		for _, b := range f.BinsOf(i) {
+			s.Sketch.addBin(b.Bin, uint64(b.Count))
+		}
+		if f.Distinct != nil {
+			s.Distinct.Merge(&f.Distinct[i])
+		}
+		return
+	}
 	switch typ {
 	case point.Distribution:
-		s.Sketch.Add(v)
+		s.Sketch.Add(p.singles.Value[i])
 	case point.Set:
-		s.Distinct.Add(c.Hash[i])
-	}
-}
-
-func (s *State) addFull(c *Fulls, i int) {
-	o := c.Rows[i].State(c.Start(i))
-	s.MergeScalars(&o)
-	for _, b := range c.BinsOf(i) {
-		s.Sketch.addBin(b.Bin, uint64(b.Count))
-	}
-	if c.Distinct != nil {
-		s.Distinct.Merge(&c.Distinct[i])
+		s.Distinct.Add(p.singles.Hash[i])
 	}
 }
