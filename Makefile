@@ -9,6 +9,9 @@ GO      ?= go
 NPM     ?= npm
 TOOL     = $(GO) tool -modfile=.ci/tools.mod
 
+# Amazon's SDK for JavaScript, which drives the Kinesis API in a test.
+KINESIS_JS = stream/kinesis/testdata/js
+
 export CGO_ENABLED = 1
 
 .PHONY: run build test test-go test-race test-web test-browser check generate bench pictures setup clean
@@ -22,8 +25,8 @@ build:
 test: setup test-go test-race test-web test-browser
 
 # -vet=off: make check vets everything once.
-test-go:
-	$(GO) test -vet=off -timeout 4m ./...
+test-go: $(KINESIS_JS)/node_modules/.installed
+	FRESHET_REQUIRE_JS=1 $(GO) test -vet=off -timeout 4m ./...
 
 # Again under the race detector: what is concurrent and does not need DuckDB.
 RACE = ./stream/... ./ingest/... ./aggregate/... ./dashboard/... ./web/... ./cmd/freshet/shop
@@ -56,9 +59,13 @@ pictures: build web/node_modules/.installed
 setup:
 	.ci/setup
 
+$(KINESIS_JS)/node_modules/.installed: $(KINESIS_JS)/package-lock.json
+	$(NPM) ci --prefix $(KINESIS_JS) --no-audit --no-fund
+	touch $@
+
 web/node_modules/.installed: web/package-lock.json
 	$(NPM) ci --prefix web --no-audit --no-fund
 	touch $@
 
 clean:
-	rm -rf freshet web/node_modules .cache
+	rm -rf freshet web/node_modules $(KINESIS_JS)/node_modules .cache
