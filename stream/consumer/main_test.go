@@ -23,7 +23,13 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // newStream runs a log in memory until the test ends.
 func newStream(t *testing.T, shards int) *stream.Stream {
 	t.Helper()
-	log, err := stream.Open(stream.Options{Dir: "log", FS: vfs.NewMem()})
+	return openStream(t, shards, stream.Options{})
+}
+
+func openStream(t *testing.T, shards int, o stream.Options) *stream.Stream {
+	t.Helper()
+	o.Dir, o.FS = "log", vfs.NewMem()
+	log, err := stream.Open(o)
 	if err != nil {
 		t.Fatal(err)
 	}
