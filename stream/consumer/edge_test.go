@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -225,8 +226,8 @@ func (r *remoteReader) Next(ctx context.Context, limit, maxBytes int) ([]consume
 func TestPollAFailingSource(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, store, c := newStream(t, 2), kv.NewMem(), &collector{}
-		batches := 0
-		c.before = func(context.Context, consumer.Batch) error { batches++; return nil }
+		var batches atomic.Int64
+		c.before = func(context.Context, consumer.Batch) error { batches.Add(1); return nil }
 		o := options(&remote{source: consumer.NewSource(s)}, store, c)
 		o.PollEvery, o.SyncEvery, o.StartAt.Kind = time.Second, 2*time.Second, consumer.Latest
 		w := run(t, o)
@@ -243,8 +244,8 @@ func TestPollAFailingSource(t *testing.T) {
 		if got := c.sorted(); !slices.Equal(got, sorted(append(numbered("a", 100), numbered("b", 10)...))) {
 			t.Errorf("got %d records %v", len(got), got)
 		}
-		if batches > 40 {
-			t.Errorf("got %d batches in 10 seconds of two shards that are polled every second", batches)
+		if n := batches.Load(); n > 40 {
+			t.Errorf("got %d batches in 10 seconds of two shards that are polled every second", n)
 		}
 		if w.Stats().ReadFailures == 0 {
 			t.Errorf("no read has failed")

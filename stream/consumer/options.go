@@ -91,13 +91,13 @@ type Batch struct {
 func (o Options) check() error {
 	switch {
 	case o.Source == nil:
-		return errors.New("Source is nil")
+		return errors.New("option Source is nil")
 	case o.Store == nil:
-		return errors.New("Store is nil")
+		return errors.New("option Store is nil")
 	case o.Processor == nil:
-		return errors.New("Processor is nil")
+		return errors.New("option Processor is nil")
 	case o.StartAt.Kind < TrimHorizon || o.StartAt.Kind > AtTimestamp:
-		return fmt.Errorf("StartAt is %s; TRIM_HORIZON, LATEST and AT_TIMESTAMP are allowed", o.StartAt)
+		return fmt.Errorf("option StartAt is %s; TRIM_HORIZON, LATEST and AT_TIMESTAMP are allowed", o.StartAt)
 	case o.LeaseDuration != 0 && o.LeaseDuration < 10*time.Millisecond:
 		return fmt.Errorf("LeaseDuration is %v, less than 10ms", o.LeaseDuration)
 	case len(o.Owner) > 256:

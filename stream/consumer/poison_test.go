@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -109,9 +110,10 @@ func TestTransient(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, store := newStream(t, 1), kv.NewMem()
 		put(t, s, numbered("r", 5)...)
-		away := true
+		var away atomic.Bool
+		away.Store(true)
 		c := &collector{before: func(context.Context, consumer.Batch) error {
-			if away {
+			if away.Load() {
 				return fmt.Errorf("insert: %w", consumer.Transient(errors.New("the database is away")))
 			}
 			return nil
@@ -129,7 +131,7 @@ func TestTransient(t *testing.T) {
 		if l := leases(t, store)[0]; l.Owner != "" || l.Checkpoint.Kind != consumer.TrimHorizon {
 			t.Errorf("got lease %+v, want a free one at the horizon", l)
 		}
-		away = false
+		away.Store(false)
 		run(t, options(consumer.NewSource(s), store, c))
 		time.Sleep(time.Second)
 		equal(t, "records", c.all(), numbered("r", 5))
@@ -143,9 +145,10 @@ func TestPutAsideFails(t *testing.T) {
 		put(t, s, "a", "bad", "b")
 		c := &collector{before: picky("bad")}
 		o := options(consumer.NewSource(s), store, c)
-		full := true
+		var full atomic.Bool
+		full.Store(true)
 		o.PutAside = func(_ context.Context, a consumer.Aside) error {
-			if full {
+			if full.Load() {
 				return errors.New("no room")
 			}
 			return nil
@@ -159,7 +162,7 @@ func TestPutAsideFails(t *testing.T) {
 		if st := w.Stats(); st.PutAsideFailures < 300 || st.PutAside != 0 {
 			t.Errorf("got %+v", st)
 		}
-		full = false
+		full.Store(false)
 		time.Sleep(time.Minute)
 		equal(t, "records", c.all(), []string{"a", "b"})
 	})
