@@ -51,7 +51,7 @@ generate: web/node_modules/.installed
 	$(TOOL) templ generate -path web
 
 bench: build
-	for what in ingest live load replay; do ./freshet bench $$what || exit 1; done
+	for what in ingest live load replay kinesis; do ./freshet bench $$what || exit 1; done
 
 pictures: build web/node_modules/.installed
 	.ci/pictures

@@ -12,6 +12,7 @@ type benchCmd struct {
 	Live    benchLive    `cmd:"" help:"Milliseconds from a post to the websocket frame that shows it."`
 	Load    benchLoad    `cmd:"" help:"Rows a second loaded into the warehouse."`
 	Replay  benchReplay  `cmd:"" help:"Points a second folded again after kill -9."`
+	Kinesis benchKinesis `cmd:"" help:"Records a second put and read over the Kinesis API."`
 	Discard benchDiscard `cmd:"" hidden:"" help:"An HTTP server that discards bodies, to compare with."`
 }
 
@@ -67,6 +68,16 @@ type benchReplay struct {
 // Run measures a replay.
 func (c *benchReplay) Run(in *invocation) error {
 	return c.print(in, func(ctx context.Context) (*bench.Report, error) { return bench.Replay(ctx, c.History) })
+}
+
+type benchKinesis struct {
+	benchFlags
+	bench.KinesisLoad
+}
+
+// Run measures the Kinesis API.
+func (c *benchKinesis) Run(in *invocation) error {
+	return c.print(in, func(ctx context.Context) (*bench.Report, error) { return bench.Kinesis(ctx, c.KinesisLoad) })
 }
 
 type benchDiscard struct{}

@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -23,7 +24,10 @@ type process struct {
 	dir  string // its data directory, removed by close
 	url  string
 	host string
-	log  bytes.Buffer
+	// Of the Kinesis API, if it is to be served.
+	api     bool
+	kinesis string
+	log     bytes.Buffer
 }
 
 // start runs this program as a server on a data directory, "" for a new one, and waits
@@ -40,7 +44,11 @@ func start(ctx context.Context, dir string, args ...string) (*process, time.Dura
 	if err != nil {
 		return nil, 0, err
 	}
-	args = append([]string{"serve", "--auth", "off", "--listen", "127.0.0.1:0", "--kinesis-listen", "", "--data", p.dir}, args...)
+	p.api = slices.Contains(args, "--kinesis-listen")
+	if !p.api {
+		args = append(args, "--kinesis-listen", "")
+	}
+	args = append([]string{"serve", "--auth", "off", "--listen", "127.0.0.1:0", "--data", p.dir}, args...)
 	p.cmd = exec.CommandContext(ctx, self, args...)
 	p.cmd.Stderr = &p.log
 	p.cmd.Cancel = func() error { return p.cmd.Process.Signal(syscall.SIGKILL) }
@@ -61,12 +69,15 @@ func start(ctx context.Context, dir string, args ...string) (*process, time.Dura
 // ready reads the address that the server prints and waits until it is ready.
 func (p *process) ready(ctx context.Context, stdout io.Reader) error {
 	lines := bufio.NewScanner(stdout)
-	for p.url == "" {
+	for p.url == "" || p.api && p.kinesis == "" {
 		if !lines.Scan() {
 			return errors.New("it printed no address")
 		}
 		if url, ok := strings.CutPrefix(lines.Text(), "listening on "); ok {
 			p.url = strings.TrimSuffix(url, "/")
+		}
+		if url, ok := strings.CutPrefix(lines.Text(), "Kinesis API on "); ok {
+			p.kinesis = url
 		}
 	}
 	p.host = strings.TrimPrefix(p.url, "http://")

@@ -14,10 +14,11 @@ import (
 
 // A rawConn sends rendered HTTP/1.1 requests over one connection, one at a time.
 type rawConn struct {
-	conn net.Conn
-	in   *bufio.Reader
-	host string
-	head []byte
+	conn    net.Conn
+	in      *bufio.Reader
+	host    string
+	headers string // lines that every request has
+	head    []byte
 }
 
 func dial(ctx context.Context, host string) (*rawConn, error) {
@@ -25,14 +26,14 @@ func dial(ctx context.Context, host string) (*rawConn, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &rawConn{conn: conn, in: bufio.NewReaderSize(conn, 4<<10), host: host}, nil
+	return &rawConn{conn: conn, in: bufio.NewReaderSize(conn, 4<<10), host: host, headers: "Content-Type: application/json\r\n"}, nil
 }
 
 func (c *rawConn) Close() error { return c.conn.Close() }
 
 // post sends a body and returns the status of the answer, whose body is read to its end.
 func (c *rawConn) post(path string, body []byte) (int, error) {
-	c.head = fmt.Appendf(c.head[:0], "POST %s HTTP/1.1\r\nHost: %s\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n", path, c.host, len(body))
+	c.head = fmt.Appendf(c.head[:0], "POST %s HTTP/1.1\r\nHost: %s\r\n%sContent-Length: %d\r\n\r\n", path, c.host, c.headers, len(body))
 	if err := c.conn.SetDeadline(time.Now().Add(30 * time.Second)); err != nil {
 		return 0, err
 	}
@@ -65,7 +66,7 @@ func (c *rawConn) answer() (status int, err error) {
 		if len(line) == 0 {
 			break
 		}
-		if value, ok := bytes.CutPrefix(line, []byte("Content-Length: ")); ok {
+		if name, value, ok := bytes.Cut(line, []byte(": ")); ok && bytes.EqualFold(name, []byte("Content-Length")) {
 			if length, err = strconv.Atoi(string(value)); err != nil {
 				return 0, fmt.Errorf("Content-Length: %w", err)
 			}
