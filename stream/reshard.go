@@ -277,11 +277,13 @@ func (s *Stream) forget() {
 		l.options.Logger.Error("closed shards past their retention stay listed", "stream", s.name, "error", err)
 		return
 	}
-	dropped := slices.DeleteFunc(slices.Clone(s.Shards()), func(sh *Shard) bool { return slices.Contains(kept, sh) })
-	s.reshape(kept)
-	for _, sh := range dropped {
+	for _, sh := range s.Shards() {
+		if slices.Contains(kept, sh) {
+			continue
+		}
 		if err := l.options.FS.RemoveAll(sh.dir); err != nil {
 			l.options.Logger.Warn("the folder of a shard past its retention stays until the log is opened again", "shard", sh, "error", err)
 		}
 	}
+	s.reshape(kept)
 }
