@@ -261,7 +261,11 @@ func (s *Stream) forget() {
 	if !slices.ContainsFunc(s.Shards(), gone) {
 		return
 	}
-	l.creating.Lock()
+	// The next sweep will do: who holds the lock may wait for a shard that only the
+	// goroutine of this sweep can start.
+	if !l.creating.TryLock() {
+		return
+	}
 	defer l.creating.Unlock()
 	if l.topology.find(s.number) == nil {
 		return
