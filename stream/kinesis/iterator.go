@@ -1,11 +1,8 @@
 package kinesis
 
 import (
-	"crypto/aes"
 	"crypto/cipher"
-	"crypto/hkdf"
 	"crypto/rand"
-	"crypto/sha256"
 	"encoding/base64"
 	"encoding/binary"
 	"time"
@@ -47,22 +44,8 @@ const (
 	iteratorMost    = 256
 )
 
-// iteratorSeal derives the key of iterators from a secret.
-func iteratorSeal(secret []byte) cipher.AEAD {
-	key, err := hkdf.Key(sha256.New, secret, nil, "shard iterator", 32)
-	if err != nil {
-		panic(err) // 32 bytes are never too long
-	}
-	block, err := aes.NewCipher(key)
-	if err != nil {
-		panic(err)
-	}
-	seal, err := cipher.NewGCM(block)
-	if err != nil {
-		panic(err)
-	}
-	return seal
-}
+// iteratorSeal is the seal of iterators under a secret.
+func iteratorSeal(secret []byte) cipher.AEAD { return sealFor("shard iterator", secret, cipher.NewGCM) }
 
 // append writes the iterator as clients see it.
 func (it *shardIterator) append(dst []byte, seal cipher.AEAD) []byte {

@@ -2,6 +2,7 @@ package kinesis
 
 import (
 	"context"
+	"crypto/cipher"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -115,6 +116,7 @@ func New(o Options) (*Service, error) {
 	if err := s.load(context.Background()); err != nil {
 		return nil, err
 	}
+	s.tokens = sealFor("list token", s.secret[:], cipher.NewGCMWithRandomNonce)
 	s.prepare(s.secret[:])
 	return s, nil
 }

@@ -2,6 +2,7 @@ package kinesis
 
 import (
 	"context"
+	"crypto/cipher"
 	"crypto/sha256"
 	"encoding/binary"
 	"fmt"
@@ -19,7 +20,8 @@ import (
 // change before it is answered or seen; readers look at snapshots and wait for nobody.
 type control struct {
 	arnPrefix string        // of the streams
-	secret    [32]byte      // seals tokens
+	secret    [32]byte      // of which the keys of tokens and iterators are derived
+	tokens    cipher.AEAD   // seals the tokens of lists
 	wake      chan struct{} // tells Run that there is work
 
 	index   atomic.Pointer[streamIndex]

@@ -1,10 +1,6 @@
 package kinesis
 
 import (
-	"crypto/aes"
-	"crypto/cipher"
-	"crypto/hkdf"
-	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
 	"time"
@@ -23,29 +19,13 @@ type listToken struct {
 	IssuedAt int64        `json:"t"` // epoch milliseconds
 }
 
-func (s *Service) tokenSeal() cipher.AEAD {
-	key, err := hkdf.Key(sha256.New, s.secret[:], nil, "list token", 32)
-	if err != nil {
-		panic(err) // 32 bytes are never too long
-	}
-	block, err := aes.NewCipher(key)
-	if err != nil {
-		panic(err)
-	}
-	seal, err := cipher.NewGCMWithRandomNonce(block)
-	if err != nil {
-		panic(err)
-	}
-	return seal
-}
-
 func (s *Service) sealToken(t listToken) string {
 	t.IssuedAt = s.options.Now().UnixMilli()
 	b, err := json.Marshal(t)
 	if err != nil {
 		panic(err) // nothing in it cannot be encoded
 	}
-	return base64.StdEncoding.EncodeToString(s.tokenSeal().Seal(nil, nil, b, nil))
+	return base64.StdEncoding.EncodeToString(s.tokens.Seal(nil, nil, b, nil))
 }
 
 // openToken reads a token of an operation.
@@ -53,7 +33,7 @@ func (s *Service) openToken(list, token string) (listToken, *Error) {
 	var t listToken
 	b, err := base64.StdEncoding.DecodeString(token)
 	if err == nil {
-		b, err = s.tokenSeal().Open(nil, nil, b, nil)
+		b, err = s.tokens.Open(nil, nil, b, nil)
 	}
 	if err == nil {
 		err = json.Unmarshal(b, &t)
