@@ -3,7 +3,6 @@ package aggregate
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"sync"
 	"sync/atomic"
@@ -129,38 +128,6 @@ func New(o Options) (*Engine, error) {
 	return e, nil
 }
 
-// shardFrom returns a shard that folds from an offset on.
-func (e *Engine) shardFrom(log *stream.Shard, from stream.Offset) (*shard, error) {
-	if lost := log.Horizon(); lost > from {
-		e.options.Logger.Error("records are gone from the log that were not loaded", "shard", log.ID(), "from", from, "to", lost)
-		from = lost
-	}
-	log.Hold("warehouse", from)
-	arrived, err := arrivalBefore(log, from)
-	if err != nil {
-		return nil, err
-	}
-	return newShard(e, log, place{from, arrived}, e.open), nil
-}
-
-// all returns the shards, those that are closed and folded among them.
-func (e *Engine) all() []*shard { return *e.shards.Load() }
-
-// arrivalBefore returns when the last record before an offset arrived, epoch ms: a part
-// of its sequence number. It is 0 if there is none or retention has dropped it.
-func arrivalBefore(log *stream.Shard, from stream.Offset) (int64, error) {
-	if from <= log.Horizon() || from > log.Durable() {
-		return 0, nil
-	}
-	r := log.Reader(from - 1)
-	defer r.Close()
-	records, err := r.Next(context.Background(), 1)
-	if err != nil {
-		return 0, fmt.Errorf("shard %s: %w", log.ID(), err)
-	}
-	return records[0].Arrived, nil
-}
-
 // Run folds until ctx ends. A shard whose log is damaged stops folding and is
 // reported; the others go on.
 func (e *Engine) Run(ctx context.Context) error {
@@ -187,38 +154,6 @@ func (e *Engine) Run(ctx context.Context) error {
 		case <-ctx.Done():
 			return g.Wait()
 		}
-	}
-}
-
-// follow adds the shards that reshards have made since the last look.
-func (e *Engine) follow() error {
-	e.freezing.Lock()
-	defer e.freezing.Unlock()
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	shards := e.all()
-	var errs []error
-	for _, log := range e.options.Stream.Shards() {
-		if n := len(shards); n > 0 && log.ID() <= shards[n-1].log.ID() {
-			continue
-		}
-		s, err := e.shardFrom(log, 0)
-		if err != nil {
-			errs = append(errs, err)
-			break // a later one must not take its place
-		}
-		s.publish()
-		shards = append(shards[:len(shards):len(shards)], s)
-	}
-	e.shards.Store(&shards)
-	return errors.Join(errs...)
-}
-
-// run reads until ctx ends, the log is damaged, or a closed shard is read to its end.
-func (s *shard) run(ctx context.Context) {
-	if err := s.read(ctx); err != nil {
-		s.halted.Store(true)
-		s.engine.options.Logger.Error("a shard is no longer folded", "shard", s.log.ID(), "error", err)
 	}
 }
 

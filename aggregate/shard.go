@@ -10,7 +10,6 @@ import (
 	"freshet/aggregate/window"
 	"freshet/ingest/point"
 	"freshet/stream"
-	"freshet/stream/kpl"
 )
 
 // readBytes is how much of the log is read, decoded and folded at a time.
@@ -102,18 +101,6 @@ func (g *genView) metric(id int) *window.View {
 	return nil
 }
 
-// A batch is a run of records on its way from the reader to the folder.
-type batch struct {
-	data    []byte         // of the records, which the points alias
-	points  []*point.Batch // one a record, or user record of an aggregate; the first n are in use
-	n       int
-	packed  []kpl.Record  // scratch
-	bad     int           // records that are not points
-	refused int           // points of the others that may not be
-	next    stream.Offset // after the last record
-	arrived int64
-}
-
 func newShard(e *Engine, log *stream.Shard, at place, open Generation) *shard {
 	s := &shard{
 		engine: e, log: log, next: at.next, arrived: at.arrived,
@@ -127,6 +114,14 @@ func newShard(e *Engine, log *stream.Shard, at place, open Generation) *shard {
 	}
 	s.folded.Store(uint64(at.next))
 	return s
+}
+
+// run reads until ctx ends, the log is damaged, or a closed shard is read to its end.
+func (s *shard) run(ctx context.Context) {
+	if err := s.read(ctx); err != nil {
+		s.halted.Store(true)
+		s.engine.options.Logger.Error("a shard is no longer folded", "shard", s.log.ID(), "error", err)
+	}
 }
 
 // read runs the reader until ctx ends.
@@ -154,71 +149,6 @@ func (s *shard) read(ctx context.Context) error {
 			return nil
 		}
 	}
-}
-
-// decode fills b with the points of the records of a shard. What is not points is counted.
-func (b *batch) decode(shard *stream.Shard, records []stream.Record, bad func(stream.Record, error)) {
-	b.n, b.bad, b.refused, b.data = 0, 0, 0, b.data[:0]
-	for i := range records {
-		b.data = append(b.data, records[i].Data...)
-	}
-	rest := b.data
-	for _, r := range records {
-		r.Data, rest = rest[:len(r.Data)], rest[len(r.Data):]
-		b.next, b.arrived = r.Offset+1, r.Arrived
-		if kpl.IsAggregated(r.Data) {
-			var err error
-			b.packed, err = kpl.Decode(b.packed[:0], r.Data)
-			if err == nil {
-				b.unpack(shard, r, bad)
-				continue
-			}
-			if !errors.Is(err, kpl.ErrNotAggregate) {
-				b.bad++
-				bad(r, err)
-				continue
-			}
-		}
-		b.add(r, bad)
-	}
-}
-
-// errElsewhere is why a user record is not counted. Producers that pack records foresee
-// their shard; what a reshard has sent elsewhere they put again, so that counting it here
-// would count it twice.
-var errElsewhere = errors.New("a packed user record whose hash key belongs to another shard: its producer puts it again")
-
-// unpack decodes the user records of r that belong to the shard.
-func (b *batch) unpack(shard *stream.Shard, r stream.Record, bad func(stream.Record, error)) {
-	for i := range b.packed {
-		u := &b.packed[i]
-		r.Data = u.Data
-		hash, err := stream.ParseHashKey(u.ExplicitHashKey)
-		if err != nil { // there is none, or none that places anything
-			hash = stream.HashPartitionKey(u.PartitionKey)
-		}
-		if !shard.Holds(hash) {
-			b.bad++
-			bad(r, errElsewhere)
-			continue
-		}
-		b.add(r, bad)
-	}
-}
-
-// add decodes the points of a record, or of one that was packed in it.
-func (b *batch) add(r stream.Record, bad func(stream.Record, error)) {
-	if b.n == len(b.points) {
-		b.points = append(b.points, &point.Batch{})
-	}
-	if err := b.points[b.n].DecodeRecord(r.Data, r.Arrived); err != nil {
-		b.bad++
-		bad(r, err)
-		return
-	}
-	refused, _ := b.points[b.n].Rejected()
-	b.refused += refused
-	b.n++
 }
 
 // fold runs the folder until ctx ends.

@@ -21,6 +21,15 @@ func HashPartitionKey(key string) HashKey {
 	return HashKey{binary.BigEndian.Uint64(sum[:8]), binary.BigEndian.Uint64(sum[8:])}
 }
 
+// RecordHash is the hash key of a record: the explicit one, in decimal, if it has one, else
+// that of its partition key.
+func RecordHash(partitionKey, explicit string) (HashKey, error) {
+	if explicit != "" {
+		return ParseHashKey(explicit)
+	}
+	return HashPartitionKey(partitionKey), nil
+}
+
 // Compare is negative, zero or positive as h is below, equal to or above o.
 func (h HashKey) Compare(o HashKey) int {
 	switch {

@@ -117,14 +117,9 @@ func (u *unpacker) holds(k *kpl.Record) bool {
 	if u.shard.First == (stream.HashKey{}) && u.shard.Last == (stream.HashKey{Hi: ^uint64(0), Lo: ^uint64(0)}) {
 		return true
 	}
-	var h stream.HashKey
-	if k.ExplicitHashKey == "" {
-		h = stream.HashPartitionKey(k.PartitionKey)
-	} else {
-		var err error
-		if h, err = stream.ParseHashKey(k.ExplicitHashKey); err != nil {
-			return true
-		}
+	h, err := stream.RecordHash(k.PartitionKey, k.ExplicitHashKey)
+	if err != nil {
+		return true
 	}
 	return u.shard.First.Compare(h) <= 0 && h.Compare(u.shard.Last) <= 0
 }

@@ -1,0 +1,83 @@
+package aggregate
+
+import (
+	"errors"
+
+	"freshet/ingest/point"
+	"freshet/stream"
+	"freshet/stream/kpl"
+)
+
+// A batch is a run of records on its way from the reader to the folder.
+type batch struct {
+	data    []byte         // of the records, which the points alias
+	points  []*point.Batch // one a record, or user record of an aggregate; the first n are in use
+	n       int
+	packed  []kpl.Record  // scratch
+	bad     int           // records that are not points
+	refused int           // points of the others that may not be
+	next    stream.Offset // after the last record
+	arrived int64
+}
+
+// decode fills b with the points of the records of a shard. What is not points is counted.
+func (b *batch) decode(shard *stream.Shard, records []stream.Record, bad func(stream.Record, error)) {
+	b.n, b.bad, b.refused, b.data = 0, 0, 0, b.data[:0]
+	for i := range records {
+		b.data = append(b.data, records[i].Data...)
+	}
+	rest := b.data
+	for _, r := range records {
+		r.Data, rest = rest[:len(r.Data)], rest[len(r.Data):]
+		b.next, b.arrived = r.Offset+1, r.Arrived
+		if kpl.IsAggregated(r.Data) {
+			var err error
+			b.packed, err = kpl.Decode(b.packed[:0], r.Data)
+			if err == nil {
+				b.unpack(shard, r, bad)
+				continue
+			}
+			if !errors.Is(err, kpl.ErrNotAggregate) {
+				b.bad++
+				bad(r, err)
+				continue
+			}
+		}
+		b.add(r, bad)
+	}
+}
+
+// errElsewhere is why a user record is not counted. Producers that pack records foresee
+// their shard; what a reshard has sent elsewhere they put again, so that counting it here
+// would count it twice.
+var errElsewhere = errors.New("a packed user record whose hash key belongs to another shard: its producer puts it again")
+
+// unpack decodes the user records of r that belong to the shard.
+func (b *batch) unpack(shard *stream.Shard, r stream.Record, bad func(stream.Record, error)) {
+	for i := range b.packed {
+		u := &b.packed[i]
+		r.Data = u.Data
+		hash, err := stream.RecordHash(u.PartitionKey, u.ExplicitHashKey)
+		if err == nil && !shard.Holds(hash) { // one whose explicit hash key is no number is not dropped for it
+			b.bad++
+			bad(r, errElsewhere)
+			continue
+		}
+		b.add(r, bad)
+	}
+}
+
+// add decodes the points of a record, or of one that was packed in it.
+func (b *batch) add(r stream.Record, bad func(stream.Record, error)) {
+	if b.n == len(b.points) {
+		b.points = append(b.points, &point.Batch{})
+	}
+	if err := b.points[b.n].DecodeRecord(r.Data, r.Arrived); err != nil {
+		b.bad++
+		bad(r, err)
+		return
+	}
+	refused, _ := b.points[b.n].Rejected()
+	b.refused += refused
+	b.n++
+}

@@ -1,0 +1,65 @@
+package aggregate
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"freshet/stream"
+)
+
+// shardFrom returns a shard that folds from an offset on.
+func (e *Engine) shardFrom(log *stream.Shard, from stream.Offset) (*shard, error) {
+	if lost := log.Horizon(); lost > from {
+		e.options.Logger.Error("records are gone from the log that were not loaded", "shard", log.ID(), "from", from, "to", lost)
+		from = lost
+	}
+	log.Hold("warehouse", from)
+	arrived, err := arrivalBefore(log, from)
+	if err != nil {
+		return nil, err
+	}
+	return newShard(e, log, place{from, arrived}, e.open), nil
+}
+
+// all returns the shards, those that are closed and folded among them.
+func (e *Engine) all() []*shard { return *e.shards.Load() }
+
+// arrivalBefore returns when the last record before an offset arrived, epoch ms: a part
+// of its sequence number. It is 0 if there is none or retention has dropped it.
+func arrivalBefore(log *stream.Shard, from stream.Offset) (int64, error) {
+	if from <= log.Horizon() || from > log.Durable() {
+		return 0, nil
+	}
+	r := log.Reader(from - 1)
+	defer r.Close()
+	records, err := r.Next(context.Background(), 1)
+	if err != nil {
+		return 0, fmt.Errorf("shard %s: %w", log.ID(), err)
+	}
+	return records[0].Arrived, nil
+}
+
+// follow adds the shards that reshards have made since the last look.
+func (e *Engine) follow() error {
+	e.freezing.Lock()
+	defer e.freezing.Unlock()
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	shards := e.all()
+	var errs []error
+	for _, log := range e.options.Stream.Shards() {
+		if n := len(shards); n > 0 && log.ID() <= shards[n-1].log.ID() {
+			continue
+		}
+		s, err := e.shardFrom(log, 0)
+		if err != nil {
+			errs = append(errs, err)
+			break // a later one must not take its place
+		}
+		s.publish()
+		shards = append(shards[:len(shards):len(shards)], s)
+	}
+	e.shards.Store(&shards)
+	return errors.Join(errs...)
+}
