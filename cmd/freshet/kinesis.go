@@ -13,6 +13,7 @@ import (
 	"freshet/stream/keyring"
 	"freshet/stream/kinesis"
 	"freshet/stream/kv"
+	"freshet/web/access"
 )
 
 // kinesisFlags are those of the Kinesis API and of what it can set on streams.
@@ -123,11 +124,7 @@ func (s *server) openKinesis(ctx context.Context, o serverOptions) error {
 // onlyLoopback refuses requests that are addressed to anything but this machine.
 func onlyLoopback(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		host := r.Host
-		if !strings.Contains(host, ":") {
-			host += ":80"
-		}
-		if !isLoopback(host) {
+		if !access.AddressedHere(r) {
 			http.Error(w, `{"__type":"AccessDeniedException","message":"Without access control requests must be addressed to localhost or a loopback address."}`, http.StatusForbidden)
 			return
 		}

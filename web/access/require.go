@@ -77,13 +77,7 @@ func fromHere(r *http.Request) bool {
 // loopback, but a page of any site can have a browser on this machine send
 // requests there, also under a name of its own that it points to 127.0.0.1.
 func checkLocal(r *http.Request) error {
-	host := r.Host
-	if h, _, err := net.SplitHostPort(host); err == nil {
-		host = h
-	}
-	host = strings.ToLower(strings.Trim(host, "[]"))
-	ip := net.ParseIP(host)
-	if host != "localhost" && !strings.HasSuffix(host, ".localhost") && (ip == nil || !ip.IsLoopback()) {
+	if !AddressedHere(r) {
 		return ErrOtherHost
 	}
 	foreign := r.Header.Get("Origin") != "" && !fromHere(r)
@@ -91,6 +85,18 @@ func checkLocal(r *http.Request) error {
 		return ErrOtherSite
 	}
 	return nil
+}
+
+// AddressedHere reports whether r is addressed to a name that means this machine
+// everywhere, and so cannot be another site's for it.
+func AddressedHere(r *http.Request) bool {
+	host := r.Host
+	if h, _, err := net.SplitHostPort(host); err == nil {
+		host = h
+	}
+	host = strings.ToLower(strings.Trim(host, "[]"))
+	ip := net.ParseIP(host)
+	return host == "localhost" || strings.HasSuffix(host, ".localhost") || ip != nil && ip.IsLoopback()
 }
 
 // Require returns a middleware that lets through the requests of those who
