@@ -10,57 +10,107 @@ import (
 	"os"
 	"os/exec"
 	"strings"
-	"sync/atomic"
+	"syscall"
 	"time"
-
-	"golang.org/x/sync/errgroup"
 )
 
 // Load says what the generator sends.
 type Load struct {
+	Codec       string        `help:"json, or batch: the codec of the Go SDK." enum:"json,batch" default:"json"`
 	Series      int           `help:"How many series." default:"10000"`
-	Batch       int           `help:"Points in one post." default:"500"`
+	Batch       int           `help:"Points in one post; 0 for 500, with the codec of the SDK the 2,000 that it sends." default:"0"`
 	Connections int           `help:"Connections that post at the same time." default:"16"`
 	Duration    time.Duration `help:"How long to post." default:"10s"`
+	Shards      int           `help:"Shards of the stream; 0 for one a core." default:"0"`
 }
 
 // ingestMetric is what the generator posts.
 const ingestMetric = "bench.ingest"
 
+// fleet returns what is posted.
+func (l Load) fleet() *fleet {
+	f := &fleet{metric: ingestMetric, kind: "gauge", series: l.Series, batch: l.Batch, codec: l.Codec}
+	if f.batch == 0 {
+		f.batch = 500
+		if f.codec == codecBatch {
+			f.batch = 2000
+		}
+		f.batch = min(f.batch, f.series)
+	}
+	return f
+}
+
 // Ingest measures how many points a second are accepted durable and folded.
 func Ingest(ctx context.Context, l Load) (*Report, error) {
+	f := l.fleet()
 	floor, err := discardRate(ctx, l)
 	if err != nil {
 		return nil, err
 	}
-	p, _, err := start(ctx, "")
+	p, _, err := start(ctx, "", "--shards", fmt.Sprint(l.Shards))
 	if err != nil {
 		return nil, err
 	}
 	defer p.close()
-	began := time.Now()
-	sent, err := l.run(ctx, p.host, 0)
+	m, err := l.measure(ctx, p)
 	if err != nil {
 		return nil, err
 	}
-	if err := p.folded(ctx, sent); err != nil {
+	if err := p.counts(ctx, ingestMetric, m.points); err != nil {
 		return nil, err
 	}
-	took := time.Since(began).Seconds()
-	r := &Report{Name: fmt.Sprintf("ingest: %d-point JSON posts, %d connections, %d series", l.Batch, l.Connections, l.Series)}
-	rate := float64(sent) / took
-	r.add("points accepted, durable and folded", rate, "/s", fmt.Sprintf("%d points in %.1f s", sent, took))
-	cpu, err := p.cpu()
+	r := &Report{Name: fmt.Sprintf("ingest: posts of %d points in %s, %d connections, %d series", f.batch, f.codec, l.Connections, l.Series)}
+	r.add("points accepted, durable and folded", m.rate, "/s", fmt.Sprintf("%d points in %.1f s", m.points, m.took))
+	r.add("server CPU a point", m.serverCPU, "µs", "")
+	r.add("generator CPU a point", m.ownCPU, "µs", "")
+	r.add("server resident memory", float64(m.resident)/(1<<20), "MiB", fmt.Sprintf("%.0f MiB at its highest", float64(m.peak)/(1<<20)))
+	r.add("posts refused for now (429) and sent again", float64(m.refused), "", "")
+	return r, p.limits(ctx, r, m.rate, floor, m.took)
+}
+
+// An intake is what a server took in, and what that cost.
+type intake struct {
+	tally
+	took, rate        float64 // s, points/s
+	serverCPU, ownCPU float64 // µs a point
+	resident, peak    int64   // bytes
+}
+
+// measure posts at full speed and waits until all of it is folded.
+func (l Load) measure(ctx context.Context, p *process) (m intake, err error) {
+	before, err := p.cpu()
 	if err != nil {
-		return nil, err
+		return m, err
 	}
-	r.add("server CPU a point", cpu/float64(sent)*1e6, "µs", "")
-	rss, err := p.resident()
+	own, began := ownCPU(), time.Now()
+	if m.tally, err = l.fleet().pour(ctx, p.host, l.Connections, 0, began.Add(l.Duration), nil); err != nil {
+		return m, err
+	}
+	if err := p.folded(ctx, m.points); err != nil {
+		return m, err
+	}
+	m.took = time.Since(began).Seconds()
+	m.rate = float64(m.points) / m.took
+	m.ownCPU = (ownCPU() - own) / float64(m.points) * 1e6
+	after, err := p.cpu()
 	if err != nil {
-		return nil, err
+		return m, err
 	}
-	r.add("server resident memory", float64(rss)/(1<<20), "MiB", "")
-	return r, p.limits(ctx, r, rate, floor, took)
+	m.serverCPU = (after - before) / float64(m.points) * 1e6
+	if m.resident, err = p.resident(); err != nil {
+		return m, err
+	}
+	m.peak, err = p.status("VmHWM:")
+	return m, err
+}
+
+// ownCPU returns the processor time that this process has used, in seconds.
+func ownCPU() float64 {
+	var u syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
+		return 0 // it cannot fail for oneself
+	}
+	return float64(u.Utime.Nano()+u.Stime.Nano()) / 1e9
 }
 
 // limits adds what the machine itself can do.
@@ -83,60 +133,15 @@ func (p *process) limits(ctx context.Context, r *Report, rate, floor, took float
 	return nil
 }
 
-// run posts for the duration, limit points a second at most (0 for no limit), and
-// returns how many points were accepted.
-func (l Load) run(ctx context.Context, host string, limit float64) (int64, error) {
-	bodies := render(ingestMetric, "gauge", l.Series, l.Batch)
-	var sent atomic.Int64
-	g, ctx := errgroup.WithContext(ctx)
-	began := time.Now()
-	for c := range l.Connections {
-		g.Go(func() error {
-			conn, err := dial(ctx, host)
-			if err != nil {
-				return err
-			}
-			defer conn.Close()
-			own := make([]*template, len(bodies))
-			for i := range bodies {
-				own[i] = bodies[i].clone()
-			}
-			for i := c; ctx.Err() == nil && time.Since(began) < l.Duration; i++ {
-				if limit > 0 {
-					if ahead := time.Duration(float64(sent.Load())/limit*1e9) - time.Since(began); ahead > 0 {
-						time.Sleep(ahead)
-					}
-				}
-				t := own[i%len(own)]
-				t.at(time.Now().UnixMilli())
-				status, err := conn.post("/api/v1/points", t.body)
-				if err != nil {
-					return err
-				}
-				if status != http.StatusOK {
-					return fmt.Errorf("a post was answered %d", status)
-				}
-				sent.Add(int64(t.n))
-			}
-			return nil
-		})
-	}
-	err := g.Wait()
-	return sent.Load(), err
-}
-
-// folded waits until the server counts that many points of the metric.
+// folded waits until the server has folded that many points since its start.
 func (p *process) folded(ctx context.Context, want int64) error {
 	for {
-		got, err := p.count(ctx)
+		got, err := p.counter(ctx, "freshet_aggregate_points_total")
 		if err != nil {
 			return err
 		}
-		if got == want {
+		if int64(got) >= want {
 			return nil
-		}
-		if got > want {
-			return fmt.Errorf("the server counts %d points; %d were sent", got, want)
 		}
 		select {
 		case <-ctx.Done():
@@ -146,9 +151,18 @@ func (p *process) folded(ctx context.Context, want int64) error {
 	}
 }
 
-// count returns how many points of the metric a query counts.
-func (p *process) count(ctx context.Context) (int64, error) {
-	data, err := getJSON(ctx, http.MethodPost, p.url+"/api/v1/query", []byte(`{"metric":"`+ingestMetric+`","agg":"count","range":"3h","step":"1h"}`))
+// counts checks that a query counts so many points of a metric in the last 40 days.
+func (p *process) counts(ctx context.Context, metric string, want int64) error {
+	got, err := p.total(ctx, fmt.Sprintf(`{"metric":%q,"agg":"count","range":"40d","step":"1d"}`, metric))
+	if err == nil && int64(got) != want {
+		err = fmt.Errorf("the server counts %.0f points of %s; %d were acknowledged", got, metric, want)
+	}
+	return err
+}
+
+// total returns the sum of all that a query answers.
+func (p *process) total(ctx context.Context, query string) (float64, error) {
+	data, err := getJSON(ctx, http.MethodPost, p.url+"/api/v1/query", []byte(query))
 	if err != nil {
 		return 0, err
 	}
@@ -156,11 +170,11 @@ func (p *process) count(ctx context.Context) (int64, error) {
 	if err := json.Unmarshal(data, &a); err != nil {
 		return 0, err
 	}
-	var sum int64
+	var sum float64
 	for _, s := range a.Series {
 		for _, v := range s.Values {
 			if v != nil {
-				sum += int64(*v)
+				sum += *v
 			}
 		}
 	}
@@ -188,8 +202,7 @@ func discardRate(ctx context.Context, l Load) (float64, error) {
 		return 0, errors.New("the discarding server printed no address")
 	}
 	host := strings.TrimPrefix(lines.Text(), "listening on http://")
-	l.Duration = min(l.Duration, 3*time.Second)
 	began := time.Now()
-	sent, err := l.run(ctx, host, 0)
-	return float64(sent) / time.Since(began).Seconds(), err
+	sent, err := l.fleet().pour(ctx, host, l.Connections, 0, began.Add(min(l.Duration, 3*time.Second)), nil)
+	return float64(sent.points) / time.Since(began).Seconds(), err
 }

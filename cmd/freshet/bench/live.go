@@ -47,10 +47,10 @@ func (l LiveLoad) measure(ctx context.Context, r *Report, viewers int, backgroun
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	var g errgroup.Group
-	load := Load{Series: 10_000, Batch: 500, Connections: 4, Duration: time.Hour}
+	load := Load{Series: 10_000, Codec: codecJSON}
 	if background > 0 {
 		g.Go(func() error {
-			_, err := load.run(ctx, p.host, background)
+			_, err := load.fleet().pour(ctx, p.host, 4, background, time.Now().Add(time.Hour), nil)
 			if ctx.Err() != nil {
 				return nil
 			}

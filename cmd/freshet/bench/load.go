@@ -5,10 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
-	"sync/atomic"
 	"time"
-
-	"golang.org/x/sync/errgroup"
 )
 
 // History says how many points Warehouse and Replay work on: an hour of points, one of
@@ -18,38 +15,19 @@ type History struct {
 	Step   time.Duration `help:"Between two points of a series; one hour is posted." default:"10s"`
 }
 
-// post sends the hour before now, in the order of time.
+// fleet returns what is posted.
+func (h History) fleet() *fleet {
+	return &fleet{metric: ingestMetric, kind: "gauge", series: h.Series, batch: min(2000, h.Series), codec: codecBatch}
+}
+
+// post sends the hour before now, in the order of time, and waits until it is folded.
 func (h History) post(ctx context.Context, p *process) (int64, error) {
-	bodies := render(ingestMetric, "gauge", h.Series, 500)
 	end := time.Now().Truncate(time.Second)
-	var sent atomic.Int64
-	const connections = 4
-	g, ctx := errgroup.WithContext(ctx)
-	for c := range connections {
-		g.Go(func() error {
-			conn, err := dial(ctx, p.host)
-			if err != nil {
-				return err
-			}
-			defer conn.Close()
-			for at := end.Add(-time.Hour); at.Before(end); at = at.Add(h.Step) {
-				for i := c; i < len(bodies); i += connections {
-					bodies[i].at(at.UnixMilli())
-					status, err := conn.post("/api/v1/points", bodies[i].body)
-					if err != nil {
-						return err
-					}
-					if status != http.StatusOK {
-						return fmt.Errorf("a post was answered %d", status)
-					}
-					sent.Add(int64(bodies[i].n))
-				}
-			}
-			return nil
-		})
+	sent, err := h.fleet().fill(ctx, p.host, 4, end.Add(-time.Hour), end, h.Step)
+	if err != nil {
+		return 0, err
 	}
-	err := g.Wait()
-	return sent.Load(), err
+	return sent.points, p.folded(ctx, sent.points)
 }
 
 // Warehouse measures how many rows a second are loaded, and the memory before and after.
@@ -61,9 +39,6 @@ func Warehouse(ctx context.Context, h History) (*Report, error) {
 	defer p.close()
 	sent, err := h.post(ctx, p)
 	if err != nil {
-		return nil, err
-	}
-	if err := p.folded(ctx, sent); err != nil {
 		return nil, err
 	}
 	r := &Report{Name: fmt.Sprintf("load: an hour of %d series, a point every %v, %d points", h.Series, h.Step, sent)}
@@ -83,7 +58,7 @@ func Warehouse(ctx context.Context, h History) (*Report, error) {
 		return nil, err
 	}
 	r.add("rows loaded", float64(loaded.Points)/loaded.Seconds, "/s", fmt.Sprintf("%d points in %.2f s", loaded.Points, loaded.Seconds))
-	if err := p.folded(ctx, sent); err != nil {
+	if err := p.counts(ctx, ingestMetric, sent); err != nil {
 		return nil, fmt.Errorf("after the load: %w", err)
 	}
 	time.Sleep(3 * time.Second) // what was needed for the load goes back to the system
@@ -103,9 +78,6 @@ func Replay(ctx context.Context, h History) (*Report, error) {
 		return nil, err
 	}
 	sent, err := h.post(ctx, p)
-	if err == nil {
-		err = p.folded(ctx, sent)
-	}
 	if err != nil {
 		_ = p.close()
 		return nil, err
@@ -118,7 +90,7 @@ func Replay(ctx context.Context, h History) (*Report, error) {
 		return nil, err
 	}
 	defer again.close()
-	if err := again.folded(ctx, sent); err != nil {
+	if err := again.counts(ctx, ingestMetric, sent); err != nil {
 		return nil, fmt.Errorf("after the restart: %w", err)
 	}
 	r := &Report{Name: fmt.Sprintf("replay: %d points of %d series after kill -9", sent, h.Series)}

@@ -116,19 +116,22 @@ func (p *process) close() error {
 	return os.RemoveAll(p.dir)
 }
 
-// resident returns the resident memory in bytes, without what is pages of files.
-func (p *process) resident() (int64, error) {
+// resident returns the resident memory in bytes.
+func (p *process) resident() (int64, error) { return p.status("VmRSS:") }
+
+// status returns an amount of memory that /proc shows, in bytes.
+func (p *process) status(name string) (int64, error) {
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.cmd.Process.Pid))
 	if err != nil {
 		return 0, err
 	}
 	for line := range strings.Lines(string(text)) {
-		if rest, ok := strings.CutPrefix(line, "VmRSS:"); ok {
+		if rest, ok := strings.CutPrefix(line, name); ok {
 			kb, err := strconv.ParseInt(strings.TrimSuffix(strings.TrimSpace(rest), " kB"), 10, 64)
 			return kb << 10, err
 		}
 	}
-	return 0, errors.New("/proc has no VmRSS")
+	return 0, fmt.Errorf("/proc has no %s", name)
 }
 
 // cpu returns the processor time used so far, in seconds.

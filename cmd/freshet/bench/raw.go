@@ -76,49 +76,6 @@ func (c *rawConn) answer() (status int, err error) {
 	return status, err
 }
 
-// A template is a rendered body whose times are patched in place before it is sent.
-type template struct {
-	body  []byte
-	times []int // where the 13 digits of each time begin
-	n     int   // points
-}
-
-// render returns bodies of size points each that go round all series once.
-func render(metric, kind string, series, size int) []*template {
-	var out []*template
-	for first := 0; first < series; first += size {
-		t := &template{}
-		t.body = append(t.body, '[')
-		for i := first; i < min(first+size, series); i++ {
-			if i > first {
-				t.body = append(t.body, ',')
-			}
-			t.body = fmt.Appendf(t.body, `{"metric":"%s","type":"%s","ts":`, metric, kind)
-			t.times = append(t.times, len(t.body))
-			t.body = fmt.Appendf(t.body, `1700000000000,"value":%d.%02d,"labels":{"host":"host-%03d","route":"/api/v1/r%02d","region":"eu-%d"}}`,
-				i%97, i%89, i/20, i%20, i%3)
-			t.n++
-		}
-		t.body = append(t.body, ']')
-		out = append(out, t)
-	}
-	return out
-}
-
-// clone returns a copy that another connection may patch.
-func (t *template) clone() *template {
-	return &template{body: bytes.Clone(t.body), times: t.times, n: t.n}
-}
-
-// at makes ms, epoch milliseconds, the time of every point.
-func (t *template) at(ms int64) {
-	var digits [13]byte
-	strconv.AppendInt(digits[:0], ms, 10)
-	for _, i := range t.times {
-		copy(t.body[i:], digits[:])
-	}
-}
-
 // getJSON calls the API with an ordinary client: it is for what is not measured.
 func getJSON(ctx context.Context, method, url string, body []byte) ([]byte, error) {
 	req, err := http.NewRequestWithContext(ctx, method, url, bytes.NewReader(body))
