@@ -200,3 +200,6 @@ func (e *entry) isSet() bool { return e.Type == point.Set }
 // memberHash returns the hash that stands for a member of a set. Stored counts are made
 // of it, so it never changes.
 func memberHash(member []byte) uint64 { return xxhash.Sum64(member) }
+
+// MemberHash is the hash by which a member of a set is counted.
+func MemberHash(member string) uint64 { return xxhash.Sum64String(member) }

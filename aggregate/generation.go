@@ -15,6 +15,7 @@ type Generation uint64
 type Range struct {
 	Shard    stream.ShardID
 	From, To stream.Offset
+	MaxTime  int64 // greatest time of a point of the shard so far, epoch ms; 0 for none
 }
 
 // Points is a run of raw points in columns of equal length. It is valid until the
@@ -27,6 +28,7 @@ type Points struct {
 	Time       []int64 // epoch milliseconds
 	Value      []float64
 	Member     []string // nil when no point of the run belongs to a set
+	Late       []bool   // came after its window was final; nil when no point of the run did
 }
 
 // A Row is one window of one series.

@@ -107,7 +107,7 @@ func (s *shelf) commit(t *testing.T, f aggregate.Frozen) {
 		}
 		s.restored.Extents[s.names[p.series]] = aggregate.Extent{First: min(x.First, p.time), Last: max(x.Last, p.time)}
 	}
-	for _, resolution := range []int64{60_000, 3_600_000} {
+	for _, resolution := range []int64{60_000, 3_600_000, 86_400_000} {
 		s.rows[resolution] = append(s.rows[resolution], rowsOf(t, f, resolution)...)
 	}
 	for _, r := range f.Ranges() {
@@ -179,6 +179,66 @@ func (s *snapshot) Rows(_ context.Context, metric string, resolution, from, to i
 			if err := yield(&r); err != nil {
 				return err
 			}
+		}
+	}
+	return nil
+}
+
+func (s *snapshot) Groups(ctx context.Context, r aggregate.GroupsRequest, yield func(*aggregate.GroupRow) error) error {
+	type cell struct {
+		group int32
+		step  int64
+	}
+	groups := map[aggregate.SeriesID]int32{}
+	for i, id := range r.Series {
+		groups[id] = r.Groups[i]
+	}
+	cells := map[cell]*window.State{}
+	add := func(series aggregate.SeriesID, at int64, state *window.State) {
+		group, ok := groups[series]
+		if !ok {
+			return
+		}
+		c := cell{group, at}
+		if r.Edges == nil {
+			c.step = at - (at-r.From)%r.Step
+		}
+		for _, edge := range r.Edges {
+			if edge <= at {
+				c.step = edge
+			}
+		}
+		if cells[c] == nil {
+			cells[c] = &window.State{}
+		}
+		cells[c].Merge(state)
+	}
+	var err error
+	if s.rows[r.Resolution] != nil {
+		err = s.Rows(ctx, r.Metric, r.Resolution, r.From, r.To, func(x *aggregate.Row) error { add(x.Series, x.Start, x.State); return nil })
+	} else {
+		err = s.Points(ctx, r.Metric, r.From, r.To, func(p *aggregate.Points) error {
+			x := p.Value[0]
+			state := &window.State{Count: 1, Sum: x, Min: x, Max: x, First: x, Last: x, FirstTime: p.Time[0], LastTime: p.Time[0]}
+			if p.Member != nil {
+				state.Distinct.Add(aggregate.MemberHash(p.Member[0]))
+			} else {
+				state.Sketch.Add(x)
+			}
+			add(p.Series[0], p.Time[0], state)
+			return nil
+		})
+	}
+	if err != nil {
+		return err
+	}
+	for c, x := range cells {
+		err := yield(&aggregate.GroupRow{
+			Group: c.group, Step: c.step, Count: x.Count, Sum: x.Sum, Min: x.Min, Max: x.Max, Last: x.Last, LastTime: x.LastTime,
+			Late: x.Late, Sketch: x.Sketch, Distinct: x.Distinct,
+		})
+		if err != nil {
+			return err
 		}
 	}
 	return nil

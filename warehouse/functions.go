@@ -49,7 +49,7 @@ func functions() []duck.Function {
 			Fields: []duck.Field{
 				{Name: "series", Type: duck.UInteger}, {Name: "ts", Type: duck.Timestamp}, {Name: "value", Type: duck.Double},
 				{Name: "member", Type: duck.Varchar}, {Name: "shard", Type: duck.UInteger}, {Name: "seq", Type: duck.UBigInt},
-				{Name: "generation", Type: duck.UBigInt},
+				{Name: "generation", Type: duck.UBigInt}, {Name: "late", Type: duck.Boolean},
 			},
 			Open: func(ctx context.Context) (duck.Source, error) {
 				r := readingOf(ctx)
@@ -74,6 +74,8 @@ func functions() []duck.Function {
 		},
 		rowsFunction("frozen_minutes", 60_000),
 		rowsFunction("frozen_hours", 3_600_000),
+		rowsFunction("frozen_days", 86_400_000),
+		wantedFunction(),
 	}
 }
 
@@ -87,7 +89,8 @@ func rowsFunction(name string, resolution int64) duck.Function {
 	}
 	f.Fields = append(f.Fields,
 		duck.Field{Name: "first_ts", Type: duck.Timestamp}, duck.Field{Name: "last_ts", Type: duck.Timestamp},
-		duck.Field{Name: "resets", Type: duck.Double}, duck.Field{Name: "sketch", Type: duck.Blob}, duck.Field{Name: "members", Type: duck.Blob})
+		duck.Field{Name: "resets", Type: duck.Double}, duck.Field{Name: "sketch", Type: duck.Blob}, duck.Field{Name: "members", Type: duck.Blob},
+		duck.Field{Name: "late", Type: duck.UBigInt})
 	f.Open = func(ctx context.Context) (duck.Source, error) {
 		r := readingOf(ctx)
 		if r == nil {

@@ -31,7 +31,7 @@ type LoaderOptions struct {
 	Logger *slog.Logger  // nil discards
 
 	// Step is called as each step of a load begins, with its name: freeze, begin, points,
-	// windows_1m, windows_1h, series, positions, commit and, when all is done, committed.
+	// windows_1m, windows_1h, windows_1d, series, positions, commit and, when all is done, committed.
 	Step func(name string)
 }
 
@@ -181,9 +181,10 @@ func (l *Loader) write(ctx context.Context, c *duck.Conn, f aggregate.Frozen, be
 	reading, done := withPending(ctx, f, l.store.knownSeries())
 	defer done()
 	for _, step := range []struct{ name, sql string }{
-		{"points", "INSERT INTO point_rows SELECT series, ts, value, member, shard, seq, generation FROM pending_points()"},
-		{"windows_1m", fmt.Sprintf("INSERT INTO minute_rows SELECT *, %d FROM frozen_minutes()", f.Generation())},
-		{"windows_1h", fmt.Sprintf("INSERT INTO hour_rows SELECT *, %d FROM frozen_hours()", f.Generation())},
+		{"points", "INSERT INTO point_rows SELECT series, ts, value, member, shard, seq, generation, late FROM pending_points()"},
+		{"windows_1m", fmt.Sprintf("INSERT INTO minute_rows BY NAME SELECT *, %d AS generation FROM frozen_minutes()", f.Generation())},
+		{"windows_1h", fmt.Sprintf("INSERT INTO hour_rows BY NAME SELECT *, %d AS generation FROM frozen_hours()", f.Generation())},
+		{"windows_1d", fmt.Sprintf("INSERT INTO day_rows BY NAME SELECT *, %d AS generation FROM frozen_days()", f.Generation())},
 		{"series", "INSERT INTO series_rows SELECT * FROM pending_series() WHERE id > (SELECT coalesce(max(id), 0) FROM series_rows)"},
 	} {
 		l.options.Step(step.name)
@@ -199,7 +200,11 @@ func (l *Loader) write(ctx context.Context, c *duck.Conn, f aggregate.Frozen, be
 	}
 	l.options.Step("positions")
 	for _, r := range f.Ranges() {
-		if err := c.Exec(ctx, "INSERT INTO range_rows VALUES (?, ?, ?, ?)", uint64(f.Generation()), uint32(r.Shard), uint64(r.From), uint64(r.To)); err != nil {
+		var greatest any
+		if r.MaxTime > 0 {
+			greatest = time.UnixMilli(r.MaxTime)
+		}
+		if err := c.Exec(ctx, "INSERT INTO range_rows VALUES (?, ?, ?, ?, ?)", uint64(f.Generation()), uint32(r.Shard), uint64(r.From), uint64(r.To), greatest); err != nil {
 			return 0, fmt.Errorf("positions: %w", err)
 		}
 	}

@@ -14,6 +14,9 @@ import (
 // generation that brought it. Series stand for their id everywhere: a string a row
 // would load ten times slower. There are no keys or indexes: a primary key costs more
 // than the row.
+//
+// Version 2 adds days, made of the hours there were as they are: parts of a window
+// merge. Columns that an older version lacked say that no point was late.
 var migrations = []string{`
 CREATE TABLE series_rows (id UINTEGER NOT NULL, metric VARCHAR NOT NULL, type UTINYINT NOT NULL, labels MAP(VARCHAR, VARCHAR) NOT NULL);
 CREATE TABLE point_rows (series UINTEGER NOT NULL, ts TIMESTAMPTZ NOT NULL, value DOUBLE, member VARCHAR,
@@ -24,6 +27,12 @@ CREATE TABLE minute_rows (series UINTEGER NOT NULL, start TIMESTAMPTZ NOT NULL, 
 CREATE TABLE hour_rows AS FROM minute_rows;
 CREATE TABLE load_rows (generation UBIGINT NOT NULL, started TIMESTAMPTZ NOT NULL, finished TIMESTAMPTZ NOT NULL, points UBIGINT NOT NULL);
 CREATE TABLE range_rows (generation UBIGINT NOT NULL, shard UINTEGER NOT NULL, from_seq UBIGINT NOT NULL, to_seq UBIGINT NOT NULL);
+`, `
+ALTER TABLE point_rows ADD COLUMN late BOOLEAN DEFAULT false;
+ALTER TABLE minute_rows ADD COLUMN late UBIGINT DEFAULT 0;
+ALTER TABLE hour_rows ADD COLUMN late UBIGINT DEFAULT 0;
+CREATE TABLE day_rows AS SELECT * REPLACE (make_timestamptz((epoch_ms(start) // 86400000) * 86400000 * 1000) AS start) FROM hour_rows;
+ALTER TABLE range_rows ADD COLUMN max_ts TIMESTAMPTZ;
 `}
 
 // views are what SQL reads. They hold no data, so they are made anew at each start. What is not
@@ -65,7 +74,7 @@ CREATE OR REPLACE VIEW loads AS
 `
 
 // rollup makes the views of the longer windows.
-var rollup = longer("windows_1m", "minute_rows", 60_000) + longer("windows_1h", "hour_rows", 3_600_000)
+var rollup = longer("windows_1m", "minute_rows", 60_000) + longer("windows_1h", "hour_rows", 3_600_000) + longer("windows_1d", "day_rows", 86_400_000)
 
 func longer(view, table string, ms int) string {
 	return fmt.Sprintf(`

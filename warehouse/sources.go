@@ -73,6 +73,9 @@ func appendPoints(b, p *aggregate.Points) {
 	if p.Member != nil && b.Member == nil {
 		b.Member = make([]string, len(b.Time), len(b.Time)+len(p.Time))
 	}
+	if p.Late != nil && b.Late == nil {
+		b.Late = make([]bool, len(b.Time), len(b.Time)+len(p.Time))
+	}
 	b.Shard, b.Generation = p.Shard, p.Generation
 	b.Series = append(b.Series, p.Series...)
 	b.Time = append(b.Time, p.Time...)
@@ -83,6 +86,12 @@ func appendPoints(b, p *aggregate.Points) {
 		b.Member = append(b.Member, p.Member...)
 	case b.Member != nil:
 		b.Member = append(b.Member, make([]string, len(p.Time))...)
+	}
+	switch {
+	case p.Late != nil:
+		b.Late = append(b.Late, p.Late...)
+	case b.Late != nil:
+		b.Late = append(b.Late, make([]bool, len(p.Time))...)
 	}
 }
 
@@ -128,6 +137,7 @@ func (s *pointSource) write(c *duck.Chunk, at, n int) error {
 		column(c, 4, n, func(i int) error { return duck.Set(c, 4, at+i, uint32(b.Shard)) }),
 		column(c, 5, n, func(i int) error { return duck.Set(c, 5, at+i, uint64(b.Offset[from+i])) }),
 		column(c, 6, n, func(i int) error { return duck.Set(c, 6, at+i, uint64(b.Generation)) }),
+		column(c, 7, n, func(i int) error { return duck.Set(c, 7, at+i, b.Late != nil && b.Late[from+i]) }),
 	)
 }
 
@@ -191,6 +201,7 @@ type windowRow struct {
 	firstTime, lastTime int64
 	resets              float64
 	sketch, members     []byte
+	late                uint64
 }
 
 // A rowSource writes the windows of one resolution.
@@ -208,7 +219,7 @@ func newRowSource(ctx context.Context, r *reading, f aggregate.Frozen, resolutio
 			st := r.State
 			w := windowRow{
 				series: r.Series, start: r.Start, count: st.Count, numbers: [5]float64{st.Sum, st.Min, st.Max, st.First, st.Last},
-				firstTime: st.FirstTime, lastTime: st.LastTime, resets: st.Resets,
+				firstTime: st.FirstTime, lastTime: st.LastTime, resets: st.Resets, late: st.Late,
 			}
 			w.sketch = st.Sketch.AppendBinary(nil)
 			w.members = st.Distinct.AppendBinary(nil)
@@ -253,7 +264,7 @@ func (w *windowRow) write(c *duck.Chunk, i int) error {
 		err = firstError(err, duck.Set(c, 3+j, i, x))
 	}
 	return firstError(err, c.SetTime(8, i, w.firstTime), c.SetTime(9, i, w.lastTime), duck.Set(c, 10, i, w.resets),
-		setBlob(c, 11, i, w.sketch), setBlob(c, 12, i, w.members))
+		setBlob(c, 11, i, w.sketch), setBlob(c, 12, i, w.members), duck.Set(c, 13, i, w.late))
 }
 
 func setBlob(c *duck.Chunk, column, row int, b []byte) error {

@@ -66,7 +66,7 @@ func Open(ctx context.Context, o Options) (*Warehouse, error) {
 			return nil, errors.Join(fmt.Errorf("warehouse: %w", err), db.Close())
 		}
 	}
-	if err := migrate(ctx, db); err != nil {
+	if err := errors.Join(migrate(ctx, db), db.Lock(ctx)); err != nil {
 		return nil, errors.Join(fmt.Errorf("warehouse: %w", err), db.Close())
 	}
 	if err := w.readKnown(ctx); err != nil {
@@ -94,7 +94,9 @@ func (w *Warehouse) Close() error { return w.db.Close() }
 
 // Restore returns where the loaded part ends, for the engine to go on from there.
 func (w *Warehouse) Restore(ctx context.Context) (aggregate.Restored, error) {
-	r := aggregate.Restored{Positions: map[stream.ShardID]stream.Offset{}, Extents: map[string]aggregate.Extent{}}
+	r := aggregate.Restored{
+		Positions: map[stream.ShardID]stream.Offset{}, MaxTimes: map[stream.ShardID]int64{}, Extents: map[string]aggregate.Extent{},
+	}
 	c, err := w.db.Conn(ctx)
 	if err != nil {
 		return r, err
@@ -104,8 +106,11 @@ func (w *Warehouse) Restore(ctx context.Context) (aggregate.Restored, error) {
 		return r, fmt.Errorf("restore: %w", err)
 	}
 	err = errors.Join(
-		c.Rows(ctx, "SELECT shard, max(to_seq) FROM range_rows GROUP BY shard", nil, nil, func(v []driver.Value) error {
+		c.Rows(ctx, "SELECT shard, max(to_seq), max(max_ts) FROM range_rows GROUP BY shard", nil, nil, func(v []driver.Value) error {
 			r.Positions[stream.ShardID(v[0].(uint32))] = stream.Offset(v[1].(uint64))
+			if t, ok := v[2].(time.Time); ok {
+				r.MaxTimes[stream.ShardID(v[0].(uint32))] = t.UnixMilli()
+			}
 			return nil
 		}),
 		c.Rows(ctx, "SELECT id, metric, type, labels FROM series_rows ORDER BY id", nil, nil, func(v []driver.Value) error {

@@ -9,6 +9,7 @@ type State struct {
 	First, Last         float64  // by time; ties by position in the log
 	FirstTime, LastTime int64    // epoch milliseconds
 	Resets              float64  // of a cumulative series: the totals it had reached when it fell, added up
+	Late                uint64   // of the points, how many came after their window was final
 	Sketch              Sketch   // of a distribution
 	Distinct            Distinct // of a set
 }
@@ -40,6 +41,7 @@ func (s *State) MergeScalars(o *State) {
 		s.Resets += Reset(o.Last, s.First)
 	}
 	s.Count += o.Count
+	s.Late += o.Late
 	s.Sum += o.Sum
 	s.Min = min(s.Min, o.Min)
 	s.Max = max(s.Max, o.Max)

@@ -37,7 +37,8 @@ type DB struct {
 }
 
 // Open opens the database file. SQL can then neither reach files nor the network, nor
-// load extensions, nor change these settings. The session's time zone is UTC.
+// load extensions, and after Lock not change these settings either. The session's time
+// zone is UTC.
 func Open(ctx context.Context, o Options) (*DB, error) {
 	q := url.Values{}
 	q.Set("autoinstall_known_extensions", "false")
@@ -58,7 +59,7 @@ func Open(ctx context.Context, o Options) (*DB, error) {
 		return nil, fmt.Errorf("open %s: %w", o.Path, err)
 	}
 	db := &DB{connector: connector, pool: sql.OpenDB(connector)}
-	settings := []string{"SET GLOBAL TimeZone = 'UTC'", "SET GLOBAL enable_external_access = false", "SET GLOBAL lock_configuration = true"}
+	settings := []string{"SET GLOBAL TimeZone = 'UTC'", "SET GLOBAL enable_external_access = false"}
 	if o.Exports != "" { // has to be named while the file system is still open
 		settings = slices.Insert(settings, 0, "SET GLOBAL allowed_directories = ["+Quote(o.Exports)+"]")
 	}
@@ -68,6 +69,13 @@ func Open(ctx context.Context, o Options) (*DB, error) {
 		}
 	}
 	return db, nil
+}
+
+// Lock ends changes of settings, which DuckDB itself makes in some ALTER statements.
+// People's SQL is run on a locked database only.
+func (db *DB) Lock(ctx context.Context) error {
+	_, err := db.pool.ExecContext(ctx, "SET GLOBAL lock_configuration = true")
+	return err
 }
 
 // Close closes the file. No connection may be in use.

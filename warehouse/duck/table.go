@@ -13,6 +13,8 @@ type Type = duckdb.Type
 
 // The types that table functions use.
 const (
+	Boolean   = duckdb.TYPE_BOOLEAN
+	Integer   = duckdb.TYPE_INTEGER
 	UInteger  = duckdb.TYPE_UINTEGER
 	UBigInt   = duckdb.TYPE_UBIGINT
 	UTinyInt  = duckdb.TYPE_UTINYINT
