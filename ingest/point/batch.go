@@ -13,6 +13,7 @@ type Batch struct {
 	// Runs are the series of the batch with their points. A series is there once in a
 	// batch written by a Builder; other writers may have it several times.
 	Runs []Run
+	Mark Mark
 
 	// The columns, in the order of the runs.
 	Time  []int64   // epoch milliseconds
@@ -164,5 +165,5 @@ func (e *Malformed) Error() string {
 func (b *Batch) Reset() {
 	b.Runs, b.Time, b.Value = b.Runs[:0], b.Time[:0], b.Value[:0]
 	b.text, b.symbols, b.labels, b.member = nil, b.symbols[:0], b.labels[:0], b.member[:0]
-	b.rejected, b.reject = 0, nil
+	b.rejected, b.reject, b.Mark = 0, nil, Mark{}
 }

@@ -251,7 +251,7 @@ func (b *Builder) Hash(series int) uint64 { return b.series[series].hash }
 // Size returns a number of bytes that the batch of all points in b does not exceed. It also grows
 // by the strings of points that Take refused, which b may hold.
 func (b *Builder) Size() int {
-	const header, column, perSymbol, perSeries, perLabel, perPoint = 17, 22, 2, 9, 4, 10 + 8 + 2
+	const header, column, perSymbol, perSeries, perLabel, perPoint = 17 + markSize, 22, 2, 9, 4, 10 + 8 + 2
 	return header + column + len(b.symbols) + perSymbol*len(b.symbolEnd) + perSeries*len(b.series) +
 		perLabel*len(b.labels) + perPoint*len(b.of) + len(b.members)
 }

@@ -298,6 +298,7 @@ func TestDecodeRefuses(t *testing.T) {
 func FuzzDecode(f *testing.F) {
 	for _, in := range goldenPoints() {
 		f.Add(encode(in))
+		f.Add(encodeMarked(in, goldenMark))
 	}
 	var b point.Batch
 	f.Fuzz(func(t *testing.T, payload []byte) {
@@ -305,7 +306,11 @@ func FuzzDecode(f *testing.F) {
 			return
 		}
 		in := points(t, &b)
-		if d := diff(decode(t, encode(in)), grouped(in)); d != "" {
+		mark := b.Mark
+		if err := b.Decode(encodeMarked(in, mark)); err != nil || b.Mark != mark {
+			t.Fatalf("got %+v, %v, want %+v", b.Mark, err, mark)
+		}
+		if d := diff(points(t, &b), grouped(in)); d != "" {
 			t.Error(d)
 		}
 	})

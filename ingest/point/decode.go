@@ -48,8 +48,12 @@ func (d *decoder) batch(b *Batch, limit int) {
 	if d.byte() != batchMagic {
 		d.fail("does not begin with 0x%02X", batchMagic)
 	}
-	if v := d.byte(); v != batchVersion {
-		d.fail("version %d, this reader knows %d", v, batchVersion)
+	switch v := d.byte(); v {
+	case batchVersion:
+	case markedVersion:
+		b.Mark = d.mark()
+	default:
+		d.fail("version %d, this reader knows %d and %d", v, batchVersion, markedVersion)
 	}
 	symbols := d.count("symbols", len(d.buf))
 	series := d.count("series", len(d.buf))

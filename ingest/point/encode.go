@@ -8,8 +8,9 @@ import (
 
 // The first two bytes of a batch. FORMAT.md describes the rest.
 const (
-	batchMagic   = 0xFB
-	batchVersion = 1
+	batchMagic    = 0xFB
+	batchVersion  = 1
+	markedVersion = 2 // with a Mark
 )
 
 // How the column of times is written.
@@ -48,16 +49,29 @@ type encoder struct {
 }
 
 // Encode appends the batch of all points of b to dst.
-func (b *Builder) Encode(dst []byte) []byte {
+func (b *Builder) Encode(dst []byte) []byte { return b.EncodeMarked(dst, b.all(), Mark{}) }
+
+// EncodeKeyed is Encode for a sender: key names the batch, which may be sent again.
+func (b *Builder) EncodeKeyed(dst []byte, key Key) []byte {
+	return b.EncodeMarked(dst, b.all(), Mark{Key: key})
+}
+
+// all returns the numbers of all series.
+func (b *Builder) all() []int {
 	for len(b.enc.all) < len(b.series) {
 		b.enc.all = append(b.enc.all, len(b.enc.all))
 	}
-	return b.EncodeSeries(dst, b.enc.all[:len(b.series)])
+	return b.enc.all[:len(b.series)]
 }
 
 // EncodeSeries appends the batch of the points of some series of b to dst, the series in
 // the order given. b keeps its points. Series that have no points are left out.
 func (b *Builder) EncodeSeries(dst []byte, series []int) []byte {
+	return b.EncodeMarked(dst, series, Mark{})
+}
+
+// EncodeMarked is EncodeSeries with a mark, which is zero or has a key.
+func (b *Builder) EncodeMarked(dst []byte, series []int, m Mark) []byte {
 	b.arrange()
 	b.chooseSymbols(series)
 	n, points := 0, 0
@@ -67,7 +81,7 @@ func (b *Builder) EncodeSeries(dst []byte, series []int) []byte {
 			points += int(p)
 		}
 	}
-	dst = append(dst, batchMagic, batchVersion)
+	dst = appendHead(dst, m)
 	dst = binary.AppendUvarint(dst, uint64(len(b.enc.used)))
 	dst = binary.AppendUvarint(dst, uint64(n))
 	dst = binary.AppendUvarint(dst, uint64(points))
