@@ -17,3 +17,13 @@ func Bodies(codec, kind string, series, batch int, whole bool, ms int64) (data [
 	}
 	return data, sum, nil
 }
+
+// What a viewer reads of a websocket, and how figures are made.
+var (
+	Frames    = frames
+	Masked    = masked
+	FrameID   = frameID
+	LastValue = lastValue
+	Quantile  = quantile
+	Number    = number
+)

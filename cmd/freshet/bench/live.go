@@ -1,17 +1,14 @@
 package bench
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"net/http"
-	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
 
-	"github.com/gorilla/websocket"
 	"golang.org/x/sync/errgroup"
 )
 
@@ -21,27 +18,71 @@ const liveMetric = "bench.live"
 // LiveLoad says what Live measures.
 type LiveLoad struct {
 	Viewers    []int     `help:"How many viewers; one measurement for each and each background." default:"1,100,1000"`
+	Panels     int       `help:"Distinct queries, which the viewers share out." default:"1"`
+	Each       int       `help:"Panels that one viewer watches." default:"1"`
+	Lines      int       `help:"Series that a panel shows." default:"10"`
+	Updates    float64   `help:"Posts a second, each of which changes every panel." default:"10"`
 	Posts      int       `help:"Posts of one measurement." default:"50"`
 	Background []float64 `help:"Points a second posted meanwhile." default:"0,100000,500000"`
 }
 
+func (l LiveLoad) check() error {
+	if l.Panels < 1 || l.Panels > 1000 {
+		return fmt.Errorf("--panels %d is not between 1 and 1000", l.Panels)
+	}
+	if l.Each < 1 || l.Each > l.Panels {
+		return fmt.Errorf("--each %d is not between 1 and the %d of --panels", l.Each, l.Panels)
+	}
+	if l.Lines < 1 || l.Lines > 100 {
+		return fmt.Errorf("--lines %d is not between 1 and 100", l.Lines)
+	}
+	if l.Updates <= 0 || l.Updates > 50 {
+		return fmt.Errorf("--updates %v is not between 0 and 50", l.Updates)
+	}
+	if l.Posts < 1 || l.Posts > 10_000 {
+		return fmt.Errorf("--posts %d is not between 1 and 10000", l.Posts)
+	}
+	return nil
+}
+
 // Live measures the time from a post to the frame that shows it, at every viewer.
 func Live(ctx context.Context, l LiveLoad) (*Report, error) {
-	r := &Report{Name: fmt.Sprintf("live: from the post of a point to its websocket frame, %d posts a measurement", l.Posts)}
+	if err := l.check(); err != nil {
+		return nil, err
+	}
+	r := &Report{Name: fmt.Sprintf("live: from the post of a point to its websocket frame, %d posts a measurement, %g/s, %d panels of %d lines, %d a viewer",
+		l.Posts, l.Updates, l.Panels, l.Lines, l.Each)}
 	for _, background := range l.Background {
 		for _, viewers := range l.Viewers {
-			if err := l.measure(ctx, r, viewers, background); err != nil {
+			s, err := l.measure(ctx, viewers, background)
+			if err != nil {
 				return nil, fmt.Errorf("%d viewers: %w", viewers, err)
 			}
+			state := "idle"
+			if background > 0 {
+				state = number(background) + " points/s"
+			}
+			name := fmt.Sprintf("%d viewers, %s", viewers, state)
+			r.add(name+", p50", s.p50, "ms", fmt.Sprintf("%d frames, %.1f KB each", s.frames, s.frameBytes/1e3))
+			r.add(name+", p99", s.p99, "ms", fmt.Sprintf("server CPU %.0f %%, generator CPU %.0f %%, server resident %.0f MiB", s.serverCPU*100, s.ownCPU*100, float64(s.resident)/(1<<20)))
 		}
 	}
 	return r, nil
 }
 
-func (l LiveLoad) measure(ctx context.Context, r *Report, viewers int, background float64) error {
+// A showing is what one measurement found.
+type showing struct {
+	p50, p99          float64 // ms
+	frames            int64
+	frameBytes        float64 // on average
+	serverCPU, ownCPU float64 // of one core
+	resident          int64   // of the server
+}
+
+func (l LiveLoad) measure(ctx context.Context, viewers int, background float64) (s showing, err error) {
 	p, _, err := start(ctx, "")
 	if err != nil {
-		return err
+		return s, err
 	}
 	defer p.close()
 	ctx, cancel := context.WithCancel(ctx)
@@ -57,127 +98,127 @@ func (l LiveLoad) measure(ctx context.Context, r *Report, viewers int, backgroun
 			return err
 		})
 	}
-	lat, frames, err := l.probe(ctx, p, viewers)
+	s, err = l.probe(ctx, p, viewers)
 	cancel()
-	if err := errors.Join(err, g.Wait()); err != nil {
-		return err
-	}
-	state := "idle"
-	if background > 0 {
-		state = number(background) + " points/s"
-	}
-	name := fmt.Sprintf("%d viewers, %s", viewers, state)
-	r.add(name+", p50", quantile(lat, 0.5), "ms", fmt.Sprintf("%d frames", frames))
-	r.add(name+", p99", quantile(lat, 0.99), "ms", "")
-	return nil
+	return s, errors.Join(err, g.Wait())
 }
 
-// A probe knows when each numbered post was sent.
+// A probe knows when each numbered post was sent, and what each viewer has seen.
 type probe struct {
+	load LiveLoad
 	sent []atomic.Int64 // Unix nanoseconds, by number
+	seen []int32        // by viewer × Each + panel; owned by the goroutine that reads the viewer
+	left atomic.Int64   // posts that are still to be shown, over all viewers
 
-	mu     sync.Mutex
-	lat    []time.Duration
-	frames int
+	mu  sync.Mutex
+	lat []time.Duration
 }
 
 // probe connects the viewers, posts and returns the latencies of all posts at all viewers.
-func (l LiveLoad) probe(ctx context.Context, p *process, viewers int) ([]time.Duration, int, error) {
-	pr := &probe{sent: make([]atomic.Int64, l.Posts+1)}
+func (l LiveLoad) probe(ctx context.Context, p *process, viewers int) (s showing, err error) {
+	pr := &probe{load: l, sent: make([]atomic.Int64, l.Posts+1), seen: make([]int32, viewers*l.Each)}
+	pr.left.Store(int64(viewers) * int64(l.Each) * int64(l.Posts))
 	conn, err := dial(ctx, p.host)
 	if err != nil {
-		return nil, 0, err
+		return s, err
 	}
 	defer conn.Close()
 	// The metric exists before anybody looks, so that the first frame is not special.
 	if err := pr.post(conn, 0); err != nil {
-		return nil, 0, err
+		return s, err
+	}
+	c, err := gather(ctx, p.host, viewers, pr.queries, pr.shown)
+	if err != nil {
+		return s, err
 	}
 	var g errgroup.Group
-	ready := make(chan struct{}, viewers)
-	for range viewers {
-		g.Go(func() error { return pr.watch(ctx, p, l.Posts, ready) })
+	g.Go(c.run)
+	err = c.settled(ctx)
+	if err == nil {
+		time.Sleep(500 * time.Millisecond)
+		s, err = pr.measure(ctx, p, conn, c)
 	}
-	for range viewers {
-		select {
-		case <-ready:
-		case <-time.After(30 * time.Second):
-			return nil, 0, errors.New("not all viewers got their first frame within 30 s")
-		}
-	}
-	time.Sleep(500 * time.Millisecond)
-	for k := 1; k <= l.Posts; k++ {
-		if err := pr.post(conn, k); err != nil {
-			return nil, 0, err
-		}
-		// Not a multiple of the server's tick, so that posts fall at all its phases.
-		time.Sleep(97 * time.Millisecond)
-	}
-	err = g.Wait()
-	return pr.lat, pr.frames, err
+	c.stop()
+	err = errors.Join(err, g.Wait(), c.close())
+	s.p50, s.p99 = quantile(pr.lat, 0.5), quantile(pr.lat, 0.99)
+	return s, err
 }
 
-// post sends the gauge with value k.
+// measure posts and waits until everybody has seen everything.
+func (pr *probe) measure(ctx context.Context, p *process, conn *rawConn, c *crowd) (s showing, err error) {
+	cpu, err := p.cpu()
+	if err != nil {
+		return s, err
+	}
+	own, began, frames, bytes := ownCPU(), time.Now(), c.frames.Load(), c.bytes.Load()
+	// Not a multiple of the server's tick, so that posts fall at all its phases.
+	pause := time.Duration(float64(time.Second)/pr.load.Updates) - 3*time.Millisecond
+	for k := 1; k <= pr.load.Posts && ctx.Err() == nil; k++ {
+		if err := pr.post(conn, k); err != nil {
+			return s, err
+		}
+		time.Sleep(time.Until(began.Add(time.Duration(k) * pause)))
+	}
+	for deadline := time.Now().Add(30 * time.Second); pr.left.Load() > 0 && !c.done.Load(); time.Sleep(5 * time.Millisecond) {
+		if ctx.Err() != nil {
+			return s, ctx.Err()
+		}
+		if time.Now().After(deadline) {
+			return s, fmt.Errorf("%d times a post was not shown within 30 s", pr.left.Load())
+		}
+	}
+	took := time.Since(began).Seconds()
+	after, err := p.cpu()
+	if err != nil {
+		return s, err
+	}
+	s.serverCPU, s.ownCPU = (after-cpu)/took, (ownCPU()-own)/took
+	s.frames = c.frames.Load() - frames
+	s.frameBytes = float64(c.bytes.Load()-bytes) / float64(max(s.frames, 1))
+	s.resident, err = p.resident()
+	return s, err
+}
+
+// queries returns what a viewer watches.
+func (pr *probe) queries(viewer int) []string {
+	var out []string
+	for i := range pr.load.Each {
+		out = append(out, fmt.Sprintf(`{"metric":"%s","agg":"last","by":["line"],"where":{"panel":"%d"},"range":"1m","step":"1s"}`,
+			liveMetric, (viewer+i)%pr.load.Panels))
+	}
+	return out
+}
+
+// shown notes how long it took until a viewer saw post k, and those before it that it
+// saw with it.
+func (pr *probe) shown(viewer, panel, k int) {
+	seen := &pr.seen[viewer*pr.load.Each+panel]
+	if int(*seen) >= k {
+		return
+	}
+	now := time.Now().UnixNano()
+	pr.mu.Lock()
+	defer pr.mu.Unlock()
+	for int(*seen) < k {
+		*seen++
+		pr.lat = append(pr.lat, time.Duration(now-pr.sent[*seen].Load()))
+		pr.left.Add(-1)
+	}
+}
+
+// post sends value k for every line of every panel.
 func (pr *probe) post(conn *rawConn, k int) error {
 	now := time.Now()
-	pr.sent[k].Store(now.UnixNano())
-	body := fmt.Appendf(nil, `{"metric":"%s","ts":%d,"value":%d}`, liveMetric, now.UnixMilli(), k)
+	var body []byte
+	for panel := range pr.load.Panels {
+		for line := range pr.load.Lines {
+			body = fmt.Appendf(body, `{"metric":"%s","ts":%d,"value":%d,"labels":{"panel":"%d","line":"%d"}}`+"\n", liveMetric, now.UnixMilli(), k, panel, line)
+		}
+	}
+	pr.sent[k].Store(time.Now().UnixNano())
 	status, err := conn.post("/api/v1/points", body)
 	if err == nil && status != http.StatusOK {
 		err = fmt.Errorf("a post was answered %d", status)
 	}
 	return err
-}
-
-// watch is one viewer: it notes when each post is first shown.
-func (pr *probe) watch(ctx context.Context, p *process, posts int, ready chan<- struct{}) error {
-	ws, _, err := websocket.DefaultDialer.DialContext(ctx, "ws://"+p.host+"/api/v1/live", nil)
-	if err != nil {
-		return err
-	}
-	defer ws.Close()
-	query := `{"op":"subscribe","id":"p1","query":{"metric":"` + liveMetric + `","agg":"last","range":"1m","step":"1s"}}`
-	if err := ws.WriteMessage(websocket.TextMessage, []byte(query)); err != nil {
-		return err
-	}
-	seen, frames := 0, 0
-	var lat []time.Duration
-	for seen < posts {
-		_ = ws.SetReadDeadline(time.Now().Add(30 * time.Second))
-		_, data, err := ws.ReadMessage()
-		if err != nil {
-			return fmt.Errorf("after post %d: %w", seen, err)
-		}
-		now := time.Now().UnixNano()
-		if frames++; frames == 1 {
-			ready <- struct{}{}
-		}
-		k, ok := lastValue(data)
-		for ok && seen < k {
-			seen++
-			lat = append(lat, time.Duration(now-pr.sent[seen].Load()))
-		}
-	}
-	pr.mu.Lock()
-	defer pr.mu.Unlock()
-	pr.lat = append(pr.lat, lat...)
-	pr.frames += frames
-	return nil
-}
-
-// lastValue returns the last number of the only series of a frame.
-func lastValue(frame []byte) (int, bool) {
-	_, rest, ok := bytes.Cut(frame, []byte(`"values":[`))
-	if !ok {
-		return 0, false
-	}
-	list, _, _ := bytes.Cut(rest, []byte("]"))
-	for len(list) > 0 {
-		i := bytes.LastIndexByte(list, ',')
-		if n, err := strconv.Atoi(string(list[i+1:])); err == nil {
-			return n, true
-		}
-		list = list[:max(i, 0)]
-	}
-	return 0, false
 }
