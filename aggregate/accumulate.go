@@ -34,7 +34,7 @@ func (c *cells) slot(series uint32, at int64) int {
 	if g < 0 {
 		return -1
 	}
-	return int(g)*c.steps + int((at-c.from)/c.step)
+	return int(g)*c.steps + c.index(at)
 }
 
 func (c *cells) outside(first, last int64) bool { return last < c.from || first >= c.to() }
@@ -51,15 +51,15 @@ type scalar struct {
 type scalars struct {
 	cells
 	kind aggKind
-	per  float64 // of a rate: seconds a step; else 1
+	per  []float64 // of a rate: the seconds of each step; else nil
 	acc  []scalar
 	last []int64 // of last: the time of the value
 }
 
 func newScalars(c cells, kind aggKind, groups int) *scalars {
-	s := &scalars{cells: c, kind: kind, per: 1, acc: make([]scalar, groups*c.steps)}
+	s := &scalars{cells: c, kind: kind, acc: make([]scalar, groups*c.steps)}
 	if kind == aggRate {
-		s.per = float64(c.step) / 1000
+		s.perSecond()
 	}
 	if kind == aggLast {
 		s.last = make([]int64, len(s.acc))
@@ -129,18 +129,32 @@ func (s *scalars) put(n int, count uint64, sum, least, greatest, last float64, a
 	a.count += count
 }
 
-func (s *scalars) value(g, step int) float64 { return s.result(s.acc[g*s.steps+step]) }
+// perSecond makes the values those of a second.
+func (s *scalars) perSecond() {
+	s.per = make([]float64, s.steps)
+	for i := range s.per {
+		s.per[i] = s.seconds(i)
+	}
+}
+
+func (s *scalars) value(g, step int) float64 {
+	v := s.result(s.acc[g*s.steps+step])
+	if s.per != nil {
+		v /= s.per[step]
+	}
+	return v
+}
 
 func (s *scalars) result(a scalar) float64 {
 	switch {
 	case a.count == 0:
 		return math.NaN()
 	case s.kind == aggCount:
-		return float64(a.count) / s.per
+		return float64(a.count)
 	case s.kind == aggAvg:
 		return a.value / float64(a.count)
 	}
-	return a.value / s.per
+	return a.value
 }
 
 func (s *scalars) merge(into, from int) {

@@ -176,7 +176,7 @@ func TestAggregates(t *testing.T) {
 			t.Errorf("%s of %s by %v: got %q, want %q", c.agg, c.metric, c.by, got, c.want)
 		}
 	}
-	where := map[string]aggregate.Matches{"host": {"b", "nobody"}}
+	where := map[string]aggregate.Filter{"host": aggregate.Is("b", "nobody")}
 	if got := show(l.ask(aggregate.Query{Metric: "temp", Agg: "sum", Where: where, Range: "10m", Step: "1m"})); got != ":50,-,-,1" {
 		t.Errorf("where: got %q", got)
 	}

@@ -41,6 +41,7 @@ type metric struct {
 	name  string
 	id    int
 	asked atomic.Bool // some query was about it
+	index index
 
 	// Guarded by Dictionary.mu. Members and numbers do not mix, so each type has its own.
 	overflow [point.Set + 1]*entry

@@ -60,7 +60,7 @@ func BenchmarkEngine(b *testing.B) {
 
 	for name, q := range map[string]aggregate.Query{
 		"query=15m-by-10-groups": {Metric: "m", Agg: "avg", By: []string{"group"}, Range: "15m", Step: "10s"},
-		"query=15m-one-host":     {Metric: "m", Agg: "avg", Where: map[string]aggregate.Matches{"host": {"77"}}, Range: "15m", Step: "10s"},
+		"query=15m-one-host":     {Metric: "m", Agg: "avg", Where: map[string]aggregate.Filter{"host": aggregate.Is("77")}, Range: "15m", Step: "10s"},
 		"query=20s-by-10-groups": {Metric: "m", Agg: "avg", By: []string{"group"}, Range: "20s", Step: "10s"},
 	} {
 		plan, err := engine.Plan(q)

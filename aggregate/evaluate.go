@@ -2,14 +2,12 @@ package aggregate
 
 import (
 	"context"
-	"maps"
 	"math"
 	"slices"
 	"time"
 
 	"freshet/aggregate/hot"
 	"freshet/aggregate/window"
-	"freshet/ingest/point"
 )
 
 // maxLag is how long a query waits for what was durable when it came to be folded.
@@ -74,14 +72,14 @@ func (p *Plan) Evaluate(ctx context.Context, v *View, from, to int64) (*Answer, 
 
 // accumulate adds up all cells of the span, those of the generations up to the one
 // returned from the warehouse.
-func (p *Plan) accumulate(ctx context.Context, v *View, s span) (accumulator, Generation, error) {
+func (p *selection) accumulate(ctx context.Context, v *View, s span) (accumulator, Generation, error) {
 	c := cells{span: s, groupOf: p.groupOf}
 	reach := s.from
-	climbing := p.typ == point.Cumulative && (p.kind == aggRate || p.kind == aggIncrease)
-	if climbing {
+	if p.climbing() {
 		reach -= lookBack
 	}
-	resolution := p.resolution()
+	resolutions := p.engine.resolutions()
+	resolution := s.resolution(resolutions[:])
 	length := hot.Span(resolution)
 	blocks, loaded, err := v.blocks(ctx, p.metric, resolution, window.Floor(reach, length), window.Floor(s.to()-1, length))
 	if err != nil {
@@ -96,7 +94,7 @@ func (p *Plan) accumulate(ctx context.Context, v *View, s span) (accumulator, Ge
 		v.pending(p.metric, loaded, add)
 		return ctx.Err()
 	}
-	if climbing {
+	if p.climbing() {
 		var views []*window.View
 		err := each(func(w *window.View) { views = append(views, w) })
 		return climbs(c, p.kind, len(p.groups), views, resolution), loaded, err
@@ -110,33 +108,20 @@ func (p *Plan) accumulate(ctx context.Context, v *View, s span) (accumulator, Ge
 	default:
 		acc = newScalars(c, p.scalarKind(), len(p.groups))
 		if p.kind == aggRate {
-			acc.(*scalars).per = float64(s.step) / 1000
+			acc.(*scalars).perSecond()
 		}
 	}
 	return acc, loaded, each(acc.add)
 }
 
-// scalarKind returns what is added up: the increase of a counter is its sum, that of a
-// distribution or a set the number of its points.
-func (p *Plan) scalarKind() aggKind {
-	if p.kind == aggRate || p.kind == aggIncrease {
-		if p.typ == point.Counter {
-			return aggSum
-		}
-		return aggCount
-	}
-	return p.kind
-}
-
 // resolution returns the coarsest windows of which every step is made.
-func (p *Plan) resolution() int64 {
-	r := p.engine.resolutions()
-	for _, res := range []int64{r[2], r[1]} {
-		if p.StepMS%res == 0 && res%r[0] == 0 {
+func (s span) resolution(of []int64) int64 {
+	for _, res := range slices.Backward(of) {
+		if res%of[0] == 0 && s.dividedBy(res) {
 			return res
 		}
 	}
-	return r[0]
+	return of[0]
 }
 
 // series returns the groups that have any value, those with labels in order, or with
@@ -189,7 +174,7 @@ func (p *Plan) series(acc accumulator, s span) []Values {
 		case g == other:
 			out = append(out, Values{Labels: map[string]string{}, Other: true, Values: values})
 		default:
-			out = append(out, Values{Labels: maps.Clone(groups[g].labels), Values: values})
+			out = append(out, Values{Labels: p.labels(g), Values: values})
 		}
 	}
 	return out

@@ -41,12 +41,12 @@ func TestSeriesAreInOrderOfTheirLabels(t *testing.T) {
 		{"a label that no series has", aggregate.Query{By: []string{"zone"}}, "map[zone:]:31"},
 		{"top", aggregate.Query{By: []string{"route"}, Top: 3}, "map[route:/x]:18 map[route:]:8 map[route:/y]:5"},
 		{"top of one", aggregate.Query{By: []string{"route"}, Top: 1}, "map[route:/x]:18 other:13"},
-		{"where one value", aggregate.Query{Where: map[string]aggregate.Matches{"host": {"b"}}, By: []string{"route"}}, "map[route:/x]:2 map[route:/y]:1"},
-		{"where several values", aggregate.Query{Where: map[string]aggregate.Matches{"host": {"a", "b"}}}, "map[]:15"},
-		{"where two labels", aggregate.Query{Where: map[string]aggregate.Matches{"host": {"a", "b"}, "route": {"/y"}}}, "map[]:5"},
-		{"where a label is not there", aggregate.Query{Where: map[string]aggregate.Matches{"host": {""}}}, "map[]:16"},
-		{"where nothing matches", aggregate.Query{Where: map[string]aggregate.Matches{"host": {"z"}}}, ""},
-		{"where no value at all", aggregate.Query{Where: map[string]aggregate.Matches{"host": {}}}, ""},
+		{"where one value", aggregate.Query{Where: map[string]aggregate.Filter{"host": aggregate.Is("b")}, By: []string{"route"}}, "map[route:/x]:2 map[route:/y]:1"},
+		{"where several values", aggregate.Query{Where: map[string]aggregate.Filter{"host": aggregate.Is("a", "b")}}, "map[]:15"},
+		{"where two labels", aggregate.Query{Where: map[string]aggregate.Filter{"host": aggregate.Is("a", "b"), "route": aggregate.Is("/y")}}, "map[]:5"},
+		{"where a label is not there", aggregate.Query{Where: map[string]aggregate.Filter{"host": aggregate.Is("")}}, "map[]:16"},
+		{"where nothing matches", aggregate.Query{Where: map[string]aggregate.Filter{"host": aggregate.Is("z")}}, ""},
+		{"where no value at all", aggregate.Query{Where: map[string]aggregate.Filter{"host": aggregate.Is()}}, ""},
 	} {
 		c.q.Metric, c.q.Agg, c.q.Range, c.q.Step = "m", "sum", "10m", "1h"
 		var got []string
@@ -157,7 +157,7 @@ func TestTheRestOfASetIsItsUnion(t *testing.T) {
 	for i := range 2000 {
 		l.send(member("d", 120, fmt.Sprint(i)))
 	}
-	a := l.ask(aggregate.Query{Metric: "users", Agg: "distinct", Where: map[string]aggregate.Matches{"host": {"d"}}, Range: "10m", Step: "10m"})
+	a := l.ask(aggregate.Query{Metric: "users", Agg: "distinct", Where: map[string]aggregate.Filter{"host": aggregate.Is("d")}, Range: "10m", Step: "10m"})
 	if got := a.Series[0].Values[0]; math.Abs(got-2000) > 50 {
 		t.Errorf("got %v members, want about 2000", got)
 	}
@@ -193,7 +193,7 @@ func TestACumulativeTotalRises(t *testing.T) {
 			}
 			// Nobody else's total has to do with it.
 			l.send(at("total", point.Cumulative, "flat", 15, 1e6), at("total", point.Cumulative, "flat", 400, 1e6))
-			q := aggregate.Query{Metric: "total", Agg: "increase", Where: map[string]aggregate.Matches{"host": {""}}, Range: "10m", Step: "1m"}
+			q := aggregate.Query{Metric: "total", Agg: "increase", Where: map[string]aggregate.Filter{"host": aggregate.Is("")}, Range: "10m", Step: "1m"}
 			if got := show(l.ask(q)); got != c.want {
 				t.Errorf("got %q, want %q", got, c.want)
 			}

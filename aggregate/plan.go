@@ -8,8 +8,6 @@ import (
 	"strconv"
 	"strings"
 	"time"
-
-	"freshet/ingest/point"
 )
 
 // Limits of a query.
@@ -71,28 +69,25 @@ type Plan struct {
 	// StepMS is the length of a step, a multiple of the base window.
 	StepMS int64
 
-	engine *Engine
-	kind   aggKind
-	q      float64
-	by     []string
-
-	// What is known of the metric's series: groupOf[i] is the group of series i, or -1.
-	metric  *metric
-	typ     point.Type // of the series that count
-	groupOf []int32
-	groups  []group
-	byKey   map[string]int32
-}
-
-// A group is what an answer shows as one series.
-type group struct {
-	key    string // the values of the labels, each ended by a zero byte
-	labels map[string]string
+	*selection
 }
 
 // Plan checks a query.
 func (e *Engine) Plan(q Query) (*Plan, error) {
-	p := &Plan{Query: q, engine: e, byKey: map[string]int32{}}
+	p := &Plan{Query: q}
+	var err error
+	if p.selection, err = e.selection(q); err != nil {
+		return nil, err
+	}
+	if err := p.planTime(); err != nil {
+		return nil, err
+	}
+	return p, nil
+}
+
+// selection checks the parts of a query that say what is counted.
+func (e *Engine) selection(q Query) (*selection, error) {
+	p := &selection{engine: e, name: q.Metric, agg: q.Agg}
 	if q.Metric == "" {
 		return nil, refuse("metric is required")
 	}
@@ -110,10 +105,8 @@ func (e *Engine) Plan(q Query) (*Plan, error) {
 		return nil, refuse("top is %d; it must lie between 0 and %d", q.Top, MaxTop)
 	}
 	p.by = slices.Compact(slices.Sorted(slices.Values(q.By)))
-	if err := p.planTime(); err != nil {
-		return nil, err
-	}
-	return p, nil
+	p.where, err = conditions(q.Where)
+	return p, err
 }
 
 // planTime checks range, from, to and step.
@@ -202,88 +195,6 @@ func autoStep(span, width int64) int64 {
 	}
 	return step / width * width
 }
-
-// refresh takes series into account that came since the last call.
-func (p *Plan) refresh() error {
-	if p.metric == nil {
-		if p.metric = p.engine.dictionary.metric(p.Query.Metric); p.metric == nil {
-			return nil
-		}
-		p.metric.asked.Store(true)
-	}
-	entries := p.metric.series()
-	if len(p.groupOf) == 0 && len(entries) > 0 {
-		p.typ = entries[0].Type
-		if err := p.checkType(); err != nil {
-			return err
-		}
-	}
-	var key []byte
-	for _, e := range entries[len(p.groupOf):] {
-		p.groupOf = append(p.groupOf, p.place(e, &key))
-	}
-	return nil
-}
-
-// checkType refuses aggregates that the metric's type does not have.
-func (p *Plan) checkType() error {
-	switch p.kind {
-	case aggRate, aggIncrease:
-		if p.typ == point.Gauge {
-			return refuse("agg %s needs a counter, a cumulative or a distribution; %s is a gauge", p.Query.Agg, p.Query.Metric)
-		}
-	case aggQuantile:
-		if p.typ != point.Distribution {
-			return refuse("agg %s needs a distribution; %s is a %s", p.Query.Agg, p.Query.Metric, p.typ)
-		}
-	case aggDistinct:
-		if p.typ != point.Set {
-			return refuse("agg distinct needs a set; %s is a %s", p.Query.Metric, p.typ)
-		}
-	case aggSum, aggAvg, aggMin, aggMax, aggLast:
-		if p.typ == point.Set {
-			return refuse("agg %s needs numbers; %s is a set: use distinct or count", p.Query.Agg, p.Query.Metric)
-		}
-	}
-	return nil
-}
-
-// place returns the group of a series, or -1 if it does not match.
-func (p *Plan) place(e *entry, key *[]byte) int32 {
-	if e.Type != p.typ {
-		return -1
-	}
-	for name, values := range p.Query.Where {
-		if !slices.Contains(values, e.Labels.Get(name)) {
-			return -1
-		}
-	}
-	k := (*key)[:0]
-	for _, name := range p.by {
-		k = append(append(k, e.Labels.Get(name)...), 0)
-	}
-	*key = k
-	g, ok := p.byKey[string(k)]
-	if !ok {
-		g = int32(len(p.groups))
-		labels := make(map[string]string, len(p.by))
-		for _, name := range p.by {
-			labels[name] = e.Labels.Get(name)
-		}
-		p.groups = append(p.groups, group{key: string(k), labels: labels})
-		p.byKey[string(k)] = g
-	}
-	return g
-}
-
-// span is the steps that an evaluation fills: step i covers from+i·step and the
-// step milliseconds after it.
-type span struct {
-	from, step int64
-	steps      int
-}
-
-func (s span) to() int64 { return s.from + int64(s.steps)*s.step }
 
 // rank orders groups by score, best first, ties by key.
 func rank(groups []group, score []float64) []int {

@@ -141,7 +141,7 @@ func TestTooManyValuesAreRefused(t *testing.T) {
 	if err == nil || err.Error() != want {
 		t.Errorf("got %v, want %q", err, want)
 	}
-	q.Where = map[string]aggregate.Matches{"host": {"1", "2"}}
+	q.Where = map[string]aggregate.Filter{"host": aggregate.Is("1", "2")}
 	if a := l.ask(q); len(a.Series) != 2 {
 		t.Errorf("narrowed: got %d series, want 2", len(a.Series))
 	}
@@ -152,7 +152,7 @@ func TestParseQuery(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if q.From != aggregate.Time(noon) || q.To != aggregate.Time(noon+1000) || fmt.Sprint(q.Where) != "map[host:[a] route:[/x /y]]" || q.Top != 10 {
+	if q.From != aggregate.Time(noon) || q.To != aggregate.Time(noon+1000) || fmt.Sprint(q.Where["host"].In, q.Where["route"].In) != "[a] [/x /y]" || q.Top != 10 {
 		t.Errorf("got %+v", q)
 	}
 }

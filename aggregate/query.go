@@ -10,15 +10,15 @@ import (
 
 // A Query asks for one aggregate of one metric over a span of time.
 type Query struct {
-	Metric string             `json:"metric"`
-	Agg    string             `json:"agg"`             // count sum avg min max last rate increase distinct pN (0 < N < 100)
-	By     []string           `json:"by,omitempty"`    // label names to group by
-	Where  map[string]Matches `json:"where,omitempty"` // every label must match
-	Range  string             `json:"range,omitempty"` // back from now, such as 15m
-	From   Time               `json:"from,omitzero"`   // instead of Range
-	To     Time               `json:"to,omitzero"`     // zero means now
-	Step   string             `json:"step,omitempty"`  // such as 10s, or auto
-	Top    int                `json:"top,omitempty"`   // keeps the n greatest series and folds the rest into one; 0 keeps all
+	Metric string            `json:"metric"`
+	Agg    string            `json:"agg"`             // count sum avg min max last rate increase distinct pN (0 < N < 100)
+	By     []string          `json:"by,omitempty"`    // label names to group by
+	Where  map[string]Filter `json:"where,omitempty"` // every label must match
+	Range  string            `json:"range,omitempty"` // back from now, such as 15m
+	From   Time              `json:"from,omitzero"`   // instead of Range
+	To     Time              `json:"to,omitzero"`     // zero means now
+	Step   string            `json:"step,omitempty"`  // such as 10s, or auto
+	Top    int               `json:"top,omitempty"`   // keeps the n greatest series and folds the rest into one; 0 keeps all
 }
 
 // ParseQuery reads a query from JSON. A field that a query does not have is an error, since
@@ -52,36 +52,6 @@ type Values struct {
 	Labels map[string]string `json:"labels"`
 	Other  bool              `json:"other,omitempty"` // the rest that top folded together
 	Values []float64         `json:"values"`
-}
-
-// Matches are the values that a label may have. On the wire one value is a string,
-// several are an array.
-type Matches []string
-
-// UnmarshalJSON takes a string or an array of strings.
-func (m *Matches) UnmarshalJSON(b []byte) error {
-	if len(b) > 0 && b[0] == '"' {
-		var one string
-		if err := json.Unmarshal(b, &one); err != nil {
-			return err
-		}
-		*m = Matches{one}
-		return nil
-	}
-	var many []string
-	if err := json.Unmarshal(b, &many); err != nil {
-		return fmt.Errorf("where: a label matches a string or an array of strings: %w", err)
-	}
-	*m = many
-	return nil
-}
-
-// MarshalJSON writes a single value as a string.
-func (m Matches) MarshalJSON() ([]byte, error) {
-	if len(m) == 1 {
-		return json.Marshal(m[0])
-	}
-	return json.Marshal([]string(m))
 }
 
 // Time is an instant in epoch milliseconds. JSON may also give it in RFC 3339.

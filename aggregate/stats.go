@@ -61,17 +61,7 @@ func (v *View) Metrics() []MetricInfo {
 	var out []MetricInfo
 	for _, m := range v.engine.dictionary.all() {
 		entries := m.series()
-		info := MetricInfo{Metric: m.name, Series: len(entries), Labels: []string{}}
-		names := map[string]struct{}{}
-		for _, e := range entries {
-			for _, l := range e.Labels {
-				names[l.Name] = struct{}{}
-			}
-		}
-		for n := range names {
-			info.Labels = append(info.Labels, n)
-		}
-		slices.Sort(info.Labels)
+		info := MetricInfo{Metric: m.name, Series: len(entries), Labels: m.index.labelNames(entries)}
 		info.Type = entries[0].Type.String()
 		info.Last = v.last(m)
 		out = append(out, info)
@@ -108,18 +98,7 @@ func (e *Engine) LabelValues(metric, label string, limit int) ([]string, bool) {
 	if m == nil {
 		return nil, false
 	}
-	values := map[string]struct{}{}
-	for _, s := range m.series() {
-		for _, l := range s.Labels {
-			if l.Name == label {
-				values[l.Value] = struct{}{}
-			}
-		}
-	}
-	out := make([]string, 0, len(values))
-	for v := range values {
-		out = append(out, v)
-	}
+	out := append([]string{}, m.index.texts(m.series(), label)...)
 	slices.Sort(out)
 	return out[:min(len(out), limit)], true
 }

@@ -2,8 +2,8 @@ package dashboard
 
 import (
 	"bytes"
+	"encoding/json"
 	"fmt"
-	"slices"
 
 	"github.com/pelletier/go-toml/v2"
 
@@ -36,17 +36,17 @@ type panelFile struct {
 }
 
 type queryFile struct {
-	Metric string              `toml:"metric"`
-	Agg    string              `toml:"agg"`
-	By     []string            `toml:"by,omitempty"`
-	Where  map[string][]string `toml:"where,omitempty,inline"`
-	Step   string              `toml:"step,omitempty"` // auto
-	Top    int                 `toml:"top,omitempty"`
-	Label  string              `toml:"label,omitempty"`
-	Unit   string              `toml:"unit,omitempty"`
-	Reduce Reduce              `toml:"reduce,omitempty"` // last
-	Zero   bool                `toml:"zero,omitempty"`
-	Steps  int                 `toml:"steps,omitempty"`
+	Metric string         `toml:"metric"`
+	Agg    string         `toml:"agg"`
+	By     []string       `toml:"by,omitempty"`
+	Where  map[string]any `toml:"where,omitempty,inline"` // what aggregate.Filter reads from JSON
+	Step   string         `toml:"step,omitempty"`         // auto
+	Top    int            `toml:"top,omitempty"`
+	Label  string         `toml:"label,omitempty"`
+	Unit   string         `toml:"unit,omitempty"`
+	Reduce Reduce         `toml:"reduce,omitempty"` // last
+	Zero   bool           `toml:"zero,omitempty"`
+	Steps  int            `toml:"steps,omitempty"`
 }
 
 type thresholdFile struct {
@@ -72,7 +72,11 @@ func Parse(id string, text []byte) (*Board, error) {
 	}
 	b := &Board{ID: id, Title: f.Title, Description: f.Description, Range: or(f.Range, defaultRange)}
 	for _, p := range f.Panels {
-		b.Panels = append(b.Panels, p.panel())
+		x, err := p.panel()
+		if err != nil {
+			return nil, fmt.Errorf("board %s: panel %s: %w", id, p.ID, err)
+		}
+		b.Panels = append(b.Panels, x)
 	}
 	if err := b.Check(); err != nil {
 		return nil, fmt.Errorf("board %s: %w", id, err)
@@ -85,7 +89,11 @@ func Parse(id string, text []byte) (*Board, error) {
 func Format(b *Board) ([]byte, error) {
 	f := boardFile{Title: b.Title, Description: b.Description, Range: unless(b.Range, defaultRange)}
 	for i := range b.Panels {
-		f.Panels = append(f.Panels, fileOf(&b.Panels[i]))
+		p, err := fileOf(&b.Panels[i])
+		if err != nil {
+			return nil, fmt.Errorf("board %s: %w", b.ID, err)
+		}
+		f.Panels = append(f.Panels, p)
 	}
 	var out bytes.Buffer
 	e := toml.NewEncoder(&out)
@@ -96,19 +104,18 @@ func Format(b *Board) ([]byte, error) {
 	return out.Bytes(), nil
 }
 
-func (f panelFile) panel() Panel {
+func (f panelFile) panel() (Panel, error) {
 	p := Panel{
 		ID: f.ID, Title: f.Title, Description: f.Description,
 		Kind: or(f.Kind, Timeseries), Unit: f.Unit, W: or(f.W, defaultW), H: or(f.H, defaultH),
 		Style: Style{Draw: f.Draw, Min: f.Min, Max: f.Max, Good: f.Good},
 	}
 	for _, q := range f.Queries {
-		var where map[string]aggregate.Matches
-		for name, values := range q.Where {
-			if where == nil {
-				where = make(map[string]aggregate.Matches, len(q.Where))
+		var where map[string]aggregate.Filter
+		if len(q.Where) > 0 {
+			if err := convert(q.Where, &where); err != nil {
+				return Panel{}, err
 			}
-			where[name] = slices.Clone(values)
 		}
 		p.Queries = append(p.Queries, Query{
 			Label: q.Label, Unit: q.Unit, Reduce: q.Reduce, Zero: q.Zero, Steps: q.Steps,
@@ -118,22 +125,45 @@ func (f panelFile) panel() Panel {
 	for _, t := range f.Thresholds {
 		p.Style.Thresholds = append(p.Style.Thresholds, Threshold{Value: t.Value, Label: t.Label, State: or(t.State, "warning")})
 	}
-	return p
+	return p, nil
 }
 
-func fileOf(p *Panel) panelFile {
+// convert turns from into what stands at to, by way of JSON.
+func convert(from, to any) error {
+	text, err := json.Marshal(from)
+	if err != nil {
+		return err
+	}
+	return json.Unmarshal(text, to)
+}
+
+// whereOf returns filters as they stand in a file: lists of values as lists.
+func whereOf(where map[string]aggregate.Filter) (map[string]any, error) {
+	if len(where) == 0 {
+		return nil, nil
+	}
+	out := make(map[string]any, len(where))
+	if err := convert(where, &out); err != nil {
+		return nil, err
+	}
+	for name, v := range out {
+		if one, ok := v.(string); ok {
+			out[name] = []string{one}
+		}
+	}
+	return out, nil
+}
+
+func fileOf(p *Panel) (panelFile, error) {
 	f := panelFile{
 		ID: p.ID, Title: p.Title, Description: p.Description,
 		Kind: unless(p.Kind, Timeseries), Unit: p.Unit, W: unless(p.W, defaultW), H: unless(p.H, defaultH),
 		Draw: p.Style.Draw, Min: p.Style.Min, Max: p.Style.Max, Good: p.Style.Good,
 	}
 	for _, q := range p.Queries {
-		var where map[string][]string
-		for name, values := range q.Query.Where {
-			if where == nil {
-				where = make(map[string][]string, len(q.Query.Where))
-			}
-			where[name] = values
+		where, err := whereOf(q.Query.Where)
+		if err != nil {
+			return f, err
 		}
 		f.Queries = append(f.Queries, queryFile{
 			Metric: q.Query.Metric, Agg: q.Query.Agg, By: q.Query.By, Where: where,
@@ -143,7 +173,7 @@ func fileOf(p *Panel) panelFile {
 	for _, t := range p.Style.Thresholds {
 		f.Thresholds = append(f.Thresholds, thresholdFile{Value: t.Value, Label: t.Label, State: unless(t.State, "warning")})
 	}
-	return f
+	return f, nil
 }
 
 func or[T comparable](v, fallback T) T {

@@ -238,7 +238,7 @@ var oracleQueries = []aggregate.Query{
 	{Metric: "gauge", Agg: "count", Step: "1s", Range: "2m"},
 	{Metric: "gauge", Agg: "sum", By: []string{"host"}, Step: "10s", Range: "10m"},
 	{Metric: "gauge", Agg: "max", Step: "1m", Range: "4h"},
-	{Metric: "gauge", Agg: "min", By: []string{"host"}, Where: map[string]aggregate.Matches{"host": {"1", "2"}}, Step: "1h", Range: "5h"},
+	{Metric: "gauge", Agg: "min", By: []string{"host"}, Where: map[string]aggregate.Filter{"host": aggregate.Is("1", "2")}, Step: "1h", Range: "5h"},
 	{Metric: "counter", Agg: "increase", Step: "5m", Range: "4h"},
 	{Metric: "counter", Agg: "avg", By: []string{"host"}, Step: "30s", Range: "3h"},
 	{Metric: "observed", Agg: "p90", Step: "1m", Range: "4h"},
@@ -264,7 +264,7 @@ func (m *model) checkQuery(r *rig, q aggregate.Query) {
 			continue
 		}
 		host := p.Labels.Get("host")
-		if in := q.Where["host"]; in != nil && !slices.Contains(in, host) {
+		if in := q.Where["host"].In; in != nil && !slices.Contains(in, host) {
 			continue
 		}
 		if len(q.By) == 0 {
