@@ -67,64 +67,25 @@ func newScalars(c cells, kind aggKind, groups int) *scalars {
 	return s
 }
 
-// add adds the cells of a view, in the order of the log within a window: a late point
-// follows the window that it was late for.
-func (s *scalars) add(v *window.View) {
-	for _, c := range v.Fulls {
-		if s.outside(c.First, c.Last) {
-			continue
-		}
-		for i := range c.Rows {
-			if at := c.Start(i); s.inside(at) {
-				s.row(&c.Rows[i], at)
-			}
-		}
-	}
-	for _, c := range v.Singles {
-		if s.outside(c.First, c.Last) {
-			continue
-		}
-		for i, series := range c.Series {
-			if at := c.Time(i); s.inside(at) {
-				if n := s.slot(series, at); n >= 0 {
-					x := c.Value[i]
-					s.put(n, 1, x, x, x, x, at)
-				}
-			}
-		}
-	}
-	for i := range v.Open {
-		if o := &v.Open[i]; s.inside(o.Start) {
-			for j := range o.Rows {
-				s.row(&o.Rows[j], o.Start)
-			}
-		}
-	}
-}
-
-func (s *scalars) row(r *window.Row, start int64) {
-	if n := s.slot(r.Series, start); n >= 0 {
-		s.put(n, uint64(r.Count), r.Sum, r.Min, r.Max, r.Last, start+int64(r.LastAt))
-	}
-}
-
-func (s *scalars) put(n int, count uint64, sum, least, greatest, last float64, at int64) {
-	a := &s.acc[n]
+// put adds count points to a slot. Value is of what the kind asks for: their sum, the
+// least, the greatest or the last of them, which is of the time at.
+func (s *scalars) put(slot int, count uint64, value float64, at int64) {
+	a := &s.acc[slot]
 	switch s.kind {
 	case aggMin:
-		if a.count == 0 || least < a.value {
-			a.value = least
+		if a.count == 0 || value < a.value {
+			a.value = value
 		}
 	case aggMax:
-		if a.count == 0 || greatest > a.value {
-			a.value = greatest
+		if a.count == 0 || value > a.value {
+			a.value = value
 		}
 	case aggLast:
-		if a.count == 0 || at >= s.last[n] {
-			a.value, s.last[n] = last, at
+		if a.count == 0 || at >= s.last[slot] {
+			a.value, s.last[slot] = value, at
 		}
 	default:
-		a.value += sum
+		a.value += value
 	}
 	a.count += count
 }
@@ -168,7 +129,7 @@ func (s *scalars) merge(into, from int) {
 		if s.last != nil {
 			at = s.last[from*s.steps+i]
 		}
-		s.put(n, b.count, b.value, b.value, b.value, b.value, at)
+		s.put(n, b.count, b.value, at)
 	}
 }
 
@@ -209,44 +170,6 @@ func newQuantiles(c cells, q float64, groups int) *quantiles {
 	return &quantiles{cells: c, q: q, acc: make([]window.Histogram, groups*c.steps)}
 }
 
-func (s *quantiles) add(v *window.View) {
-	for _, c := range v.Singles {
-		if s.outside(c.First, c.Last) {
-			continue
-		}
-		for i, series := range c.Series {
-			if at := c.Time(i); s.inside(at) {
-				if n := s.slot(series, at); n >= 0 {
-					s.acc[n].Add(window.BinOf(c.Value[i]), 1)
-				}
-			}
-		}
-	}
-	for _, c := range v.Fulls {
-		if s.outside(c.First, c.Last) {
-			continue
-		}
-		for i := range c.Rows {
-			if at := c.Start(i); s.inside(at) {
-				if n := s.slot(c.Rows[i].Series, at); n >= 0 {
-					for _, b := range c.BinsOf(i) {
-						s.acc[n].Add(b.Bin, uint64(b.Count))
-					}
-				}
-			}
-		}
-	}
-	for i := range v.Open {
-		if o := &v.Open[i]; s.inside(o.Start) {
-			for _, b := range o.Bins {
-				if n := s.slot(o.Rows[b.Row].Series, o.Start); n >= 0 {
-					s.acc[n].Add(b.Bin, uint64(b.Count))
-				}
-			}
-		}
-	}
-}
-
 func (s *quantiles) value(g, step int) float64 { return s.acc[g*s.steps+step].Quantile(s.q) }
 
 func (s *quantiles) merge(into, from int) {
@@ -271,42 +194,6 @@ type distincts struct {
 
 func newDistincts(c cells, groups int) *distincts {
 	return &distincts{cells: c, acc: make([]window.Distinct, groups*c.steps)}
-}
-
-func (s *distincts) add(v *window.View) {
-	for _, c := range v.Singles {
-		if s.outside(c.First, c.Last) || c.Hash == nil {
-			continue
-		}
-		for i, series := range c.Series {
-			if at := c.Time(i); s.inside(at) {
-				if n := s.slot(series, at); n >= 0 {
-					s.acc[n].Add(c.Hash[i])
-				}
-			}
-		}
-	}
-	for _, c := range v.Fulls {
-		if s.outside(c.First, c.Last) || c.Distinct == nil {
-			continue
-		}
-		for i := range c.Rows {
-			if at := c.Start(i); s.inside(at) {
-				if n := s.slot(c.Rows[i].Series, at); n >= 0 {
-					s.acc[n].Merge(&c.Distinct[i])
-				}
-			}
-		}
-	}
-	for i := range v.Open {
-		if o := &v.Open[i]; s.inside(o.Start) {
-			for _, m := range o.Members {
-				if n := s.slot(o.Rows[m.Row].Series, o.Start); n >= 0 {
-					s.acc[n].Add(m.Hash)
-				}
-			}
-		}
-	}
 }
 
 func (s *distincts) value(g, step int) float64 {

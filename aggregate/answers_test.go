@@ -235,7 +235,7 @@ func TestRefusalsNameTheField(t *testing.T) {
 }
 
 func TestWatermarkIsTheLeastOverBusyShards(t *testing.T) {
-	l := newLab(t, aggregate.Options{})
+	l := newLab(t, aggregate.Options{Lateness: -1})
 	series := map[stream.ShardID]point.Series{} // one on each shard
 	for i := 0; len(series) < 2; i++ {
 		s := at("temp", point.Gauge, fmt.Sprint(i), 0, 0).Series

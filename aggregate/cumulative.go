@@ -22,8 +22,8 @@ func climbs(c cells, kind aggKind, groups int, views []*window.View, resolution 
 	}
 	last := make([]place, len(c.groupOf))
 	reach := c.from - lookBack
-	window.InOrder(views, window.Floor(reach, resolution), c.to(), func(series uint32, s *window.State) {
-		if int(series) >= len(c.groupOf) || c.groupOf[series] < 0 || s.LastTime < reach {
+	window.InOrder(views, window.Floor(reach, resolution), c.to(), c.groupOf, func(series uint32, s *window.State) {
+		if s.LastTime < reach {
 			return
 		}
 		p := &last[series]

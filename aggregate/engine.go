@@ -17,10 +17,6 @@ import (
 // ErrNothingPending says that there is nothing to freeze: all that was folded is loaded.
 var ErrNothingPending = errors.New("aggregate: nothing is pending")
 
-// maxAhead is how far, in milliseconds, a time may lie in the future; points beyond
-// are refused where they come in.
-const maxAhead = 5 * 60_000
-
 // idleAfter is how long a shard may be silent before answers no longer wait for it.
 const idleAfter = 30 * time.Second
 
@@ -31,7 +27,7 @@ type Options struct {
 	Restored Restored // what the warehouse holds
 
 	Window          time.Duration    // length of the base window; 0 means 1 s
-	Lateness        time.Duration    // how far the watermark stays behind the greatest time seen
+	Lateness        time.Duration    // how far the watermark stays behind the greatest time seen; 0 means 5 min, negative none
 	MaxSeries       int              // 0 means 1,000,000; points of more are counted in one overflow series a metric
 	GenerationBytes int64            // signal Full past this size of the windows in memory; 0 means 96 MiB
 	CacheBytes      int64            // of loaded windows kept in memory; 0 means 64 MiB
@@ -42,6 +38,12 @@ type Options struct {
 func (o Options) withDefaults() Options {
 	if o.Window == 0 {
 		o.Window = time.Second
+	}
+	switch {
+	case o.Lateness == 0:
+		o.Lateness = 5 * time.Minute
+	case o.Lateness < 0:
+		o.Lateness = 0
 	}
 	if o.MaxSeries == 0 {
 		o.MaxSeries = 1_000_000
@@ -115,12 +117,15 @@ func New(o Options) (*Engine, error) {
 	e.freeable.Store(uint64(e.loaded))
 	var shards []*shard
 	for _, log := range o.Stream.Shards() {
-		s, err := e.shardFrom(log, o.Restored.Positions[log.ID()])
+		maxTime, ok := o.Restored.MaxTimes[log.ID()]
+		if !ok {
+			maxTime = last // the shard counts as idle until it gets points
+		}
+		s, err := e.shardFrom(log, o.Restored.Positions[log.ID()], maxTime)
 		if err != nil {
 			e.cache.Close()
 			return nil, err
 		}
-		s.maxTime = last // the shard counts as idle until it gets points
 		s.publish()
 		shards = append(shards, s)
 	}

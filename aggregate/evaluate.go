@@ -50,7 +50,7 @@ func (p *Plan) Evaluate(ctx context.Context, v *View, from, to int64) (*Answer, 
 	for i := range a.Times {
 		a.Times[i] = from + int64(i)*p.StepMS
 	}
-	a.ProvisionalFrom = max(from, window.Floor(a.Watermark, p.StepMS))
+	a.ProvisionalFrom = max(from, window.Floor(v.Head(), p.StepMS))
 	if err := p.refresh(); err != nil {
 		return nil, err
 	}
@@ -91,7 +91,13 @@ func (p *selection) accumulate(ctx context.Context, v *View, s span) (accumulato
 				add(w)
 			}
 		}
-		v.pending(p.metric, loaded, add)
+		base := p.engine.options.Window.Milliseconds()
+		v.pending(p.metric, loaded, func(w *window.View) {
+			if at := w.At(resolution, base); !p.climbing() || at.Strays == 0 {
+				w = at
+			}
+			add(w)
+		})
 		return ctx.Err()
 	}
 	if p.climbing() {

@@ -8,8 +8,9 @@ import (
 	"freshet/stream"
 )
 
-// shardFrom returns a shard that folds from an offset on.
-func (e *Engine) shardFrom(log *stream.Shard, from stream.Offset) (*shard, error) {
+// shardFrom returns a shard that folds from an offset on, with the greatest time of the
+// points before it.
+func (e *Engine) shardFrom(log *stream.Shard, from stream.Offset, maxTime int64) (*shard, error) {
 	if lost := log.Horizon(); lost > from {
 		e.options.Logger.Error("records are gone from the log that were not loaded", "shard", log.ID(), "from", from, "to", lost)
 		from = lost
@@ -19,7 +20,7 @@ func (e *Engine) shardFrom(log *stream.Shard, from stream.Offset) (*shard, error
 	if err != nil {
 		return nil, err
 	}
-	return newShard(e, log, place{from, arrived}, e.open), nil
+	return newShard(e, log, place{from, arrived}, maxTime, e.open), nil
 }
 
 // all returns the shards, those that are closed and folded among them.
@@ -52,7 +53,7 @@ func (e *Engine) follow() error {
 		if n := len(shards); n > 0 && log.ID() <= shards[n-1].log.ID() {
 			continue
 		}
-		s, err := e.shardFrom(log, 0)
+		s, err := e.shardFrom(log, 0, 0)
 		if err != nil {
 			errs = append(errs, err)
 			break // a later one must not take its place

@@ -24,7 +24,7 @@ func (f *frozen) Generation() Generation { return f.number }
 // rangeOf returns the positions that the generation covers in the view's shard.
 func (f *frozen) rangeOf(v *shardView) Range {
 	g := v.generation(f.number)
-	return Range{Shard: v.shard.log.ID(), From: g.from, To: g.to}
+	return g.rangeIn(v.shard)
 }
 
 // generation returns the generation of that number, which the view holds.
@@ -34,7 +34,7 @@ func (v *shardView) generation(number Generation) *genView {
 			return &v.gens[i]
 		}
 	}
-	return &genView{number: number, from: v.next, to: v.next}
+	return &genView{number: number, from: v.next, to: v.next, begun: v.maxTime, maxTime: v.maxTime}
 }
 
 func (f *frozen) Ranges() []Range {
@@ -52,7 +52,7 @@ func (f *frozen) NewSeries(known SeriesID) []Series {
 
 func (f *frozen) Points(ctx context.Context, yield func(*Points) error) error {
 	for _, v := range f.views {
-		if err := f.engine.readPoints(ctx, v.shard, f.number, f.rangeOf(v), yield); err != nil {
+		if err := f.engine.readPoints(ctx, v.shard, v.generation(f.number), yield); err != nil {
 			return err
 		}
 	}
@@ -71,8 +71,12 @@ func (f *frozen) metricViews(id int) []*window.View {
 }
 
 func (f *frozen) Rows(ctx context.Context, resolution int64, yield func(*Row) error) error {
+	base := f.engine.options.Window.Milliseconds()
 	for _, m := range f.engine.dictionary.all() {
 		views := f.metricViews(m.id)
+		for i, v := range views {
+			views[i] = v.At(resolution, base)
+		}
 		if len(views) == 0 {
 			continue
 		}
@@ -93,6 +97,11 @@ func (f *frozen) Rows(ctx context.Context, resolution int64, yield func(*Row) er
 	return nil
 }
 
+// rangeIn returns the positions of the generation in its shard.
+func (g *genView) rangeIn(s *shard) Range {
+	return Range{Shard: s.log.ID(), From: g.from, To: g.to, MaxTime: g.maxTime}
+}
+
 // eachTime calls visit with the time of every cell of a sealed view.
 func eachTime(v *window.View, visit func(at int64)) {
 	for _, s := range v.Singles {
@@ -103,6 +112,11 @@ func eachTime(v *window.View, visit func(at int64)) {
 	for _, c := range v.Fulls {
 		for i := range c.Offset {
 			visit(c.Start(i))
+		}
+	}
+	for _, s := range v.Late {
+		for i := range s.Offset {
+			visit(s.Time(i))
 		}
 	}
 }
@@ -119,14 +133,23 @@ func (f *frozen) extents() map[string]Extent {
 			for _, c := range v.Fulls {
 				out[m.name] = out[m.name].union(Extent{c.First, c.Last + width - 1})
 			}
+			for _, s := range v.Late {
+				out[m.name] = out[m.name].union(Extent{s.First, s.Last})
+			}
 		}
 	}
 	return out
 }
 
-// resolutions returns the lengths of window that blocks are kept in, in milliseconds.
-func (e *Engine) resolutions() [3]int64 {
-	return [3]int64{e.options.Window.Milliseconds(), minute, hour}
+// resolutions returns the lengths of window that blocks are kept in, in milliseconds, by
+// rising length: the base window, its panes, and those that the warehouse stores.
+func (e *Engine) resolutions() []int64 {
+	base := e.options.Window.Milliseconds()
+	out := []int64{base}
+	if pane := window.PaneWidth(base); pane > 0 && pane < minute {
+		out = append(out, pane)
+	}
+	return append(out, minute, hour)
 }
 
 const (
@@ -154,62 +177,68 @@ func (f *frozen) touched() map[hot.Key]struct{} {
 	return keys
 }
 
-// blocks returns the blocks of base windows that the generation's windows make
+// blocks returns the blocks of base windows and of panes that the generation's windows make
 // together with what the cache holds, so that a load does not send the panels that
 // watch the present to the warehouse. Only metrics that were ever asked for count.
 func (f *frozen) blocks(touched map[hot.Key]struct{}) []*hot.Block {
 	base := f.engine.options.Window.Milliseconds()
-	length := hot.Span(base)
 	filling := map[hot.Key]*window.Chunks{}
 	old := map[hot.Key]*hot.Block{}
-	metrics := map[int]struct{}{}
+	type kind struct {
+		metric     int
+		resolution int64
+	}
+	kinds := map[kind]struct{}{}
 	for key := range touched {
-		if key.Resolution != base || !f.engine.dictionary.all()[key.Metric].asked.Load() {
+		if key.Resolution >= minute || !f.engine.dictionary.all()[key.Metric].asked.Load() {
 			continue
 		}
+		length := hot.Span(key.Resolution)
 		before := f.before[f.engine.dictionary.all()[key.Metric].name]
 		b := f.engine.cache.Get(key, uint64(f.number-1))
 		if b == nil && before != (Extent{}) && key.Start <= before.Last && key.Start+length > before.First {
 			continue // there is more in the warehouse
 		}
 		filling[key], old[key] = &window.Chunks{}, b
-		metrics[key.Metric] = struct{}{}
+		kinds[kind{key.Metric, key.Resolution}] = struct{}{}
 	}
-	for id := range metrics {
-		for _, v := range f.metricViews(id) {
-			v.Divide(length, func(start int64) *window.Chunks {
-				return filling[hot.Key{Metric: id, Resolution: base, Start: start}]
+	for k := range kinds {
+		for _, v := range f.metricViews(k.metric) {
+			v.At(k.resolution, base).Divide(hot.Span(k.resolution), func(start int64) *window.Chunks {
+				return filling[hot.Key{Metric: k.metric, Resolution: k.resolution, Start: start}]
 			})
 		}
 	}
 	out := make([]*hot.Block, 0, len(filling))
 	for key, c := range filling {
 		v := c.View()
-		b := &hot.Block{Key: key, Generation: uint64(f.number), Views: []*window.View{&v}, Bytes: c.Bytes()}
-		if have := old[key]; have != nil {
+		b := &hot.Block{Key: key, Generation: uint64(f.number), Bytes: c.Bytes()}
+		if have := old[key]; have != nil { // in the order of the log
 			b.Views = append(b.Views, have.Views...)
 			b.Bytes += have.Bytes
 		}
+		b.Views = append(b.Views, &v)
 		out = append(out, b)
 	}
 	return out
 }
 
-// readPoints reads the raw points of a range of the log.
-func (e *Engine) readPoints(ctx context.Context, s *shard, g Generation, r Range, yield func(*Points) error) error {
-	if r.From >= r.To {
+// readPoints reads the raw points of a generation from the log.
+func (e *Engine) readPoints(ctx context.Context, s *shard, g *genView, yield func(*Points) error) error {
+	if g.from >= g.to {
 		return nil
 	}
-	reader := s.log.Reader(r.From)
+	reader := s.log.Reader(g.from)
 	defer reader.Close()
 	b := &batch{}
-	out := &Points{Generation: g, Shard: r.Shard}
-	for at := r.From; at < r.To; at = b.next {
+	c := e.clockFrom(g.begun)
+	out := &Points{Generation: g.number, Shard: s.log.ID()}
+	for at := g.from; at < g.to; at = b.next {
 		records, err := reader.Next(ctx, readBytes)
 		if err != nil {
 			return err
 		}
-		for len(records) > 0 && records[len(records)-1].Offset >= r.To {
+		for len(records) > 0 && records[len(records)-1].Offset >= g.to {
 			records = records[:len(records)-1]
 		}
 		if len(records) == 0 {
@@ -218,7 +247,7 @@ func (e *Engine) readPoints(ctx context.Context, s *shard, g Generation, r Range
 		for i := range records {
 			b.decode(s.log, records[i:i+1], func(stream.Record, error) {}) // the folder counted it
 			for _, p := range b.points[:b.n] {
-				e.fill(out, p, records[i].Offset)
+				e.fill(out, p, records[i].Offset, &c)
 				if err := yield(out); err != nil {
 					return err
 				}
@@ -229,7 +258,7 @@ func (e *Engine) readPoints(ctx context.Context, s *shard, g Generation, r Range
 }
 
 // fill makes out the points of one record.
-func (e *Engine) fill(out *Points, p *point.Batch, at stream.Offset) {
+func (e *Engine) fill(out *Points, p *point.Batch, at stream.Offset, c *eventClock) {
 	ids := e.dictionary.resolve(p, nil)
 	out.Offset, out.Series = out.Offset[:0], out.Series[:0]
 	for i := range p.Runs {
@@ -238,7 +267,16 @@ func (e *Engine) fill(out *Points, p *point.Batch, at stream.Offset) {
 			out.Offset = append(out.Offset, at)
 		}
 	}
-	out.Time, out.Value, out.Member = p.Time, p.Value, nil
+	out.Time, out.Value, out.Late, out.Member = p.Time, p.Value, nil, nil
+	for j, t := range p.Time {
+		if t < c.late {
+			if out.Late == nil {
+				out.Late = make([]bool, len(p.Time))
+			}
+			out.Late[j] = true
+		}
+	}
+	c.see(p.Time)
 	if slices.ContainsFunc(p.Runs, func(r point.Run) bool { return r.Type == point.Set }) {
 		for j := range out.Time {
 			out.Member = append(out.Member, string(p.Member(j)))
@@ -278,7 +316,7 @@ func (t *Tail) Points(ctx context.Context, yield func(*Points) error) error {
 			if g.number <= t.pin.loaded {
 				continue // every snapshot has it
 			}
-			if err := e.readPoints(ctx, v.shard, g.number, Range{Shard: v.shard.log.ID(), From: g.from, To: g.to}, yield); err != nil {
+			if err := e.readPoints(ctx, v.shard, g, yield); err != nil {
 				return err
 			}
 		}

@@ -32,7 +32,7 @@ type shard struct {
 	known    map[uint64]*entry
 	next     stream.Offset // of the first record that is not folded
 	arrived  int64         // of the last folded record, epoch ms
-	maxTime  int64
+	clock    eventClock
 	lastSeen time.Time // when the last points were folded
 	dirty    bool
 	waiting  []ask
@@ -66,6 +66,7 @@ type generation struct {
 	number   Generation
 	from, to stream.Offset
 	arrived  int64          // of record to-1, epoch ms
+	begun    int64          // the shard's greatest time before the generation, epoch ms
 	folds    []*window.Fold // by metric id; nil where the metric has no points
 	touched  []int          // metric ids with points since the last view
 	inTouch  []bool         // by metric id: is in touched
@@ -90,6 +91,8 @@ type genView struct {
 	number   Generation
 	from, to stream.Offset
 	arrived  int64          // of record to-1, epoch ms
+	begun    int64          // the shard's greatest time before the generation, epoch ms; 0 for none
+	maxTime  int64          // and with it
 	metrics  []*window.View // by metric id; nil where the metric has no points
 }
 
@@ -101,13 +104,14 @@ func (g *genView) metric(id int) *window.View {
 	return nil
 }
 
-func newShard(e *Engine, log *stream.Shard, at place, open Generation) *shard {
+func newShard(e *Engine, log *stream.Shard, at place, maxTime int64, open Generation) *shard {
 	s := &shard{
 		engine: e, log: log, next: at.next, arrived: at.arrived,
 		batches: make(chan *batch, 2), free: make(chan *batch, 3),
 		asks: make(chan ask), freezes: make(chan freeze),
 		known: map[uint64]*entry{},
-		gens:  []*generation{{number: open, from: at.next, to: at.next, arrived: at.arrived}},
+		clock: e.clockFrom(maxTime),
+		gens:  []*generation{{number: open, from: at.next, to: at.next, arrived: at.arrived, begun: maxTime}},
 	}
 	for range cap(s.free) {
 		s.free <- &batch{}
@@ -182,7 +186,6 @@ func (s *shard) fold(ctx context.Context) error {
 func (s *shard) add(b *batch) {
 	g := s.gens[len(s.gens)-1]
 	var count int
-	limit := s.engine.now().UnixMilli() + maxAhead
 	width := s.engine.options.Window.Milliseconds()
 	for _, p := range b.points[:b.n] {
 		for i := range p.Runs {
@@ -195,12 +198,14 @@ func (s *shard) add(b *batch) {
 				if run.Type == point.Set {
 					hash = memberHash(p.Member(int(j)))
 				}
-				f.Add(e.index, run.Type, at, p.Value[j], hash)
-				if at > s.maxTime {
-					s.maxTime = min(at, limit)
+				if at < s.clock.late {
+					f.AddLate(e.index, run.Type, at, p.Value[j], hash)
+				} else {
+					f.Add(e.index, run.Type, at, p.Value[j], hash)
 				}
 			}
 		}
+		s.clock.see(p.Time)
 		count += p.Len()
 	}
 	if count > 0 {
@@ -272,11 +277,14 @@ func (s *shard) publish() {
 		s.gens[0] = nil
 		s.gens = s.gens[1:]
 	}
-	v := &shardView{shard: s, next: s.next, arrived: s.arrived, maxTime: s.maxTime, lastSeen: s.lastSeen}
+	v := &shardView{shard: s, next: s.next, arrived: s.arrived, maxTime: s.clock.greatest, lastSeen: s.lastSeen}
 	v.gens = make([]genView, len(s.gens))
 	var bytes int64
 	for i, g := range s.gens {
-		v.gens[i] = genView{number: g.number, from: g.from, to: g.to, arrived: g.arrived, metrics: g.publish()}
+		v.gens[i] = genView{number: g.number, from: g.from, to: g.to, arrived: g.arrived, begun: g.begun, maxTime: s.clock.greatest, metrics: g.publish()}
+		if i+1 < len(s.gens) {
+			v.gens[i].maxTime = s.gens[i+1].begun
+		}
 		bytes += g.bytes
 	}
 	s.bytes.Store(bytes)
@@ -318,7 +326,7 @@ func (s *shard) freeze(number Generation) *shardView {
 			}
 		}
 	}
-	s.gens = append(s.gens, &generation{number: number, from: s.next, to: s.next, arrived: s.arrived})
+	s.gens = append(s.gens, &generation{number: number, from: s.next, to: s.next, arrived: s.arrived, begun: s.clock.greatest})
 	s.publish()
 	return s.view.Load()
 }

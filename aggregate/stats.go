@@ -79,6 +79,9 @@ func (v *View) last(m *metric) int64 {
 		for _, s := range w.Singles {
 			last = max(last, s.Last)
 		}
+		for _, s := range w.Late {
+			last = max(last, s.Last)
+		}
 		for _, f := range w.Fulls {
 			last = max(last, f.Last)
 		}

@@ -7,6 +7,7 @@ import (
 
 	"freshet/aggregate/hot"
 	"freshet/aggregate/window"
+	"freshet/ingest/point"
 	"freshet/stream"
 )
 
@@ -88,11 +89,18 @@ func (v *View) covers(loaded Generation) map[string]string {
 	return out
 }
 
-// Watermark returns the time, in epoch milliseconds, up to which the view is taken to
-// be complete: the least over the shards of the greatest time seen less the allowed
-// lateness, without shards that have been idle for 30 s, and never in the future.
-// After a restart it begins at the last loaded point; 0 means that there is none.
+// Watermark returns the time, in epoch milliseconds, up to which windows are final: the
+// head less the allowed lateness. Points that come for them later are counted all the
+// same, and known as late. 0 means that there is no point.
 func (v *View) Watermark() int64 {
+	return max(0, v.Head()-v.engine.options.Lateness.Milliseconds())
+}
+
+// Head returns the time, in epoch milliseconds, up to which the view is taken to be
+// complete but for late points: the least over the shards of the greatest time seen,
+// without shards that have been idle for 30 s, and never in the future.
+// After a restart it begins at the last loaded point; 0 means that there is none.
+func (v *View) Head() int64 {
 	var least, greatest int64
 	for _, s := range v.shards {
 		if s.maxTime == 0 {
@@ -112,13 +120,11 @@ func (v *View) Watermark() int64 {
 	if least == 0 {
 		least = greatest
 	}
-	if least == 0 {
-		return 0
-	}
-	return min(least-v.engine.options.Lateness.Milliseconds(), v.now)
+	return min(least, v.now)
 }
 
-// pending calls add with the windows of a metric that the warehouse lacks.
+// pending calls add with the windows of a metric that the warehouse lacks, in the order
+// of the log within a shard.
 func (v *View) pending(m *metric, loaded Generation, add func(*window.View)) {
 	for _, s := range v.shards {
 		for i := range s.gens {
@@ -220,7 +226,11 @@ func (v *View) readBlock(ctx context.Context, m *metric, key hot.Key) (*hot.Bloc
 				if set {
 					h = memberHash([]byte(p.Member[j]))
 				}
-				c.Single(i, p.Time[j], p.Value[j], set, h)
+				if p.Late != nil && p.Late[j] {
+					c.Late(i, p.Time[j], p.Value[j], set, h)
+				} else {
+					c.Single(i, p.Time[j], p.Value[j], set, h)
+				}
 			}
 			return nil
 		})
@@ -229,6 +239,15 @@ func (v *View) readBlock(ctx context.Context, m *metric, key hot.Key) (*hot.Bloc
 		return nil, fmt.Errorf("warehouse: metric %s: %w", m.name, err)
 	}
 	w := c.View()
+	if key.Resolution > v.engine.options.Window.Milliseconds() && key.Resolution < minute {
+		panes := &window.Chunks{}
+		err := window.Rollup([]*window.View{&w}, key.Resolution, func(i uint32) point.Type { return entries[i].Type },
+			func(i uint32, start int64, s *window.State) error { panes.AddState(i, start, s); return nil })
+		if err != nil {
+			return nil, err
+		}
+		w, c = panes.View(), *panes
+	}
 	return &hot.Block{Key: key, Generation: uint64(v.loaded), Views: []*window.View{&w}, Bytes: c.Bytes()}, nil
 }
 

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"freshet/aggregate"
+	"freshet/aggregate/window"
 	"freshet/ingest/point"
 	"freshet/stream"
 )
@@ -50,8 +51,8 @@ func TestTheWatermarkWaitsForBusyShardsOnly(t *testing.T) {
 		{"one is left", action{-1, 0, 32_001}, 29_000 - lateness},
 		{"all are idle: the greatest of all", action{-1, 0, 60_001}, 29_000 - lateness},
 		{"an idle shard is back", action{2, -8_000, 60_002}, -8_000 - lateness},
-		{"a clock ahead does not carry it into the future", action{2, 200_000, 60_003}, 60_003},
-		{"nor beyond what a clock may be ahead by", action{2, 90_000_000, 400_000}, 400_000},
+		{"a clock ahead does not carry it into the future", action{2, 200_000, 60_003}, 60_003 - lateness},
+		{"nor beyond what a clock may be ahead by", action{2, 90_000_000, 400_000}, 400_000 - lateness},
 	} {
 		l.clock.Store(noon + c.do.clock)
 		if c.do.shard >= 0 {
@@ -61,7 +62,7 @@ func TestTheWatermarkWaitsForBusyShardsOnly(t *testing.T) {
 		if a.Watermark != noon+c.want {
 			t.Errorf("%s: got %d ms after noon, want %d", c.name, a.Watermark-noon, c.want)
 		}
-		if want := a.Watermark - a.Watermark%10_000; a.ProvisionalFrom != want {
+		if want := window.Floor(a.Watermark+lateness, 10_000); a.ProvisionalFrom != want {
 			t.Errorf("%s: provisional from %d ms after noon, want %d", c.name, a.ProvisionalFrom-noon, want-noon)
 		}
 		if last := a.Times[len(a.Times)-1]; last > noon+c.do.clock || a.ProvisionalFrom > last {
@@ -125,7 +126,7 @@ func TestCoversNamesTheLastRecordOfEachShard(t *testing.T) {
 	s.load(t, l.engine, nil)
 	stop()
 
-	l, stop = openLab(t, dir, 3, aggregate.Options{History: s, Restored: s.restored})
+	l, stop = openLab(t, dir, 3, aggregate.Options{History: s, Restored: s.restored, Lateness: -1})
 	a := l.ask(q)
 	if !maps.Equal(a.Covers, before) || a.Watermark != noon-1000 {
 		t.Errorf("after a restart: covers %v, watermark %d; want %v and %d", a.Covers, a.Watermark, before, noon-1000)

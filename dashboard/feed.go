@@ -91,7 +91,7 @@ func (f *feed) advance(ctx context.Context, v *aggregate.View) error {
 	least, changed := v.ChangedSince(f.seen, f.plan.Query.Metric)
 	from, to := f.plan.Steps(v.Now())
 	end := f.matrix.answer.Times[len(f.matrix.answer.Times)-1] + f.plan.StepMS
-	closed := f.matrix.answer.ProvisionalFrom != max(from, floor(v.Watermark(), f.plan.StepMS))
+	closed := f.matrix.answer.ProvisionalFrom != max(from, floor(v.Head(), f.plan.StepMS))
 	if !changed && to <= end && !closed {
 		f.seen = v
 		return nil
@@ -109,7 +109,7 @@ func (f *feed) advance(ctx context.Context, v *aggregate.View) error {
 	if err != nil {
 		return err
 	}
-	part.ProvisionalFrom = max(from, floor(v.Watermark(), f.plan.StepMS))
+	part.ProvisionalFrom = max(from, floor(v.Head(), f.plan.StepMS))
 	f.seen = v
 	f.send(part, from, to, v.Now())
 	return nil

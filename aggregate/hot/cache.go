@@ -27,13 +27,10 @@ type Key struct {
 	Start      int64 // epoch ms, a multiple of Span(Resolution)
 }
 
-// Span returns the span of time of a block in milliseconds: 300 windows of less than a
-// minute, 60 of a minute, 24 of an hour.
+// Span returns the span of time of a block in milliseconds: 60 windows of less than an
+// hour, 24 longer ones.
 func Span(resolution int64) int64 {
-	switch {
-	case resolution < 60_000:
-		return 300 * resolution
-	case resolution < 3_600_000:
+	if resolution < 3_600_000 {
 		return 60 * resolution
 	}
 	return 24 * resolution

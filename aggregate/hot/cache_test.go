@@ -142,7 +142,7 @@ func TestTheCacheIsBounded(t *testing.T) {
 
 func TestSpans(t *testing.T) {
 	for resolution, want := range map[int64]int64{
-		1000: 300_000, 10_000: 3_000_000, 59_000: 17_700_000, 60_000: 3_600_000, 3_600_000: 86_400_000,
+		1000: 60_000, 10_000: 600_000, 59_000: 3_540_000, 60_000: 3_600_000, 3_600_000: 86_400_000,
 	} {
 		if got := hot.Span(resolution); got != want || got%resolution != 0 {
 			t.Errorf("%d ms: got %d, want %d", resolution, got, want)

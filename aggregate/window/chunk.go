@@ -8,42 +8,39 @@ const chunkCells = 4096
 // offsets, so that earlier times fit as well: 24 days to either side.
 const offsetBias = 1 << 31
 
-// A Row summarises the points of one series in one window, sketch and members aside.
-// It fills one cache line.
-type Row struct {
-	Series          uint32 // index of the series in its metric
-	Count           uint32
-	FirstAt, LastAt uint32 // milliseconds after the window's start
-	Sum, Min, Max   float64
-	First, Last     float64
-	Resets          float64 // see State.Resets
+// A bounds says what the cells of a chunk lie between, so that a query can pass over it.
+type bounds struct {
+	Base            int64  // epoch ms of offset 0
+	First, Last     int64  // least and greatest time of the cells, epoch ms
+	Least, Greatest uint32 // series index
 }
 
-// State returns the row as a State without sketch and members.
-func (r *Row) State(start int64) State {
-	return State{
-		Count: uint64(r.Count), Sum: r.Sum, Min: r.Min, Max: r.Max, First: r.First, Last: r.Last,
-		FirstTime: start + int64(r.FirstAt), LastTime: start + int64(r.LastAt), Resets: r.Resets,
-	}
+func boundsAt(at int64, series uint32) bounds {
+	return bounds{Base: at - offsetBias, First: at, Last: at, Least: series, Greatest: series}
+}
+
+func (b *bounds) see(at int64, series uint32) {
+	b.First, b.Last = min(b.First, at), max(b.Last, at)
+	b.Least, b.Greatest = min(b.Least, series), max(b.Greatest, series)
+}
+
+// fits reports whether a cell at a time can follow n others.
+func (b *bounds) fits(at int64, n int) bool {
+	return n < chunkCells && at >= b.Base && at-b.Base < 2*offsetBias
 }
 
 // Singles are windows that hold one point each, as columns of equal length: 16 bytes a
 // cell, 24 for a set.
 type Singles struct {
-	Base        int64 // epoch ms of offset 0
-	First, Last int64 // least and greatest time of the cells, epoch ms
-	Offset      []uint32
-	Series      []uint32
-	Value       []float64
-	Hash        []uint64 // members of sets; nil in a metric without any
+	bounds
+	Offset []uint32
+	Series []uint32
+	Value  []float64
+	Hash   []uint64 // members of sets; nil in a metric without any
 }
 
 // Time returns the time of cell i in epoch milliseconds.
 func (s *Singles) Time(i int) int64 { return s.Base + int64(s.Offset[i]) }
-
-func (s *Singles) fits(at int64) bool {
-	return len(s.Offset) < chunkCells && at >= s.Base && at-s.Base < 2*offsetBias
-}
 
 // A BinRun is a bin with a count below 2^32; greater counts take several runs.
 type BinRun struct {
@@ -51,15 +48,22 @@ type BinRun struct {
 	Count uint32
 }
 
-// Fulls are windows that hold several points each, as columns of equal length.
+// Fulls are windows that hold several points each, as columns of equal length, so that a
+// query reads those that it needs: 60 bytes a cell.
 type Fulls struct {
-	Base        int64 // epoch ms of offset 0
-	First, Last int64 // least and greatest start of the cells, epoch ms
-	Offset      []uint32
-	Rows        []Row
-	BinEnd      []uint32 // the bins of cell i end here and begin where those of i-1 end; nil in a metric without distributions
-	Bins        []BinRun
-	Distinct    []Distinct // nil in a metric without sets
+	bounds
+	Offset          []uint32 // of the window's start
+	Series          []uint32
+	Count           []uint32
+	FirstAt, LastAt []uint32 // milliseconds after the window's start
+	Sum, Min, Max   []float64
+	FirstValue      []float64
+	LastValue       []float64
+	Resets          []float64  // see State.Resets; nil while all are 0
+	Late            []uint32   // see State.Late; nil while all are 0
+	BinEnd          []uint32   // the bins of cell i end here and begin where those of i-1 end; nil in a metric without distributions
+	Bins            []BinRun   // of all cells
+	Distinct        []Distinct // nil in a metric without sets
 }
 
 // Start returns the start of cell i in epoch milliseconds.
@@ -77,38 +81,55 @@ func (f *Fulls) BinsOf(i int) []BinRun {
 	return f.Bins[from:f.BinEnd[i]]
 }
 
-func (f *Fulls) fits(at int64) bool {
-	return len(f.Offset) < chunkCells && at >= f.Base && at-f.Base < 2*offsetBias
+// Row returns cell i without its sketch, its members and how many points were late.
+func (f *Fulls) Row(i int) Row {
+	r := Row{
+		Series: f.Series[i], Count: f.Count[i], FirstAt: f.FirstAt[i], LastAt: f.LastAt[i],
+		Sum: f.Sum[i], Min: f.Min[i], Max: f.Max[i], First: f.FirstValue[i], Last: f.LastValue[i],
+	}
+	if f.Resets != nil {
+		r.Resets = f.Resets[i]
+	}
+	return r
 }
 
-// An Open is a window that still takes points.
-type Open struct {
-	Start   int64 // epoch ms
-	Rows    []Row
-	Bins    []RowBin // of distributions, in any order
-	Members []Member // of sets, in any order and maybe several times
-	points  uint64   // that were added
+// LateOf returns how many points of cell i were late.
+func (f *Fulls) LateOf(i int) uint32 {
+	if f.Late == nil {
+		return 0
+	}
+	return f.Late[i]
 }
 
-// A RowBin counts observations in a bin for the row with that index.
-type RowBin struct {
-	Row   uint32
-	Bin   Bin
-	Count uint32
+func (f *Fulls) add(start int64, r *Row) {
+	f.Offset = append(f.Offset, uint32(start-f.Base))
+	f.Series = append(f.Series, r.Series)
+	f.Count = append(f.Count, r.Count)
+	f.FirstAt = append(f.FirstAt, r.FirstAt)
+	f.LastAt = append(f.LastAt, r.LastAt)
+	f.Sum = append(f.Sum, r.Sum)
+	f.Min = append(f.Min, r.Min)
+	f.Max = append(f.Max, r.Max)
+	f.FirstValue = append(f.FirstValue, r.First)
+	f.LastValue = append(f.LastValue, r.Last)
+	switch {
+	case f.Resets != nil:
+		f.Resets = append(f.Resets, r.Resets)
+	case r.Resets != 0:
+		f.Resets = make([]float64, len(f.Offset), chunkCells)
+		f.Resets[len(f.Offset)-1] = r.Resets
+	}
+	f.see(start, r.Series)
 }
 
-// A Member is a member of a set for the row with that index.
-type Member struct {
-	Row  uint32
-	Hash uint64
-}
-
-// A View is what a Fold held at one moment. It never changes, so anyone may read it
-// without a lock. One window may have cells in several places; they merge.
-type View struct {
-	Singles []*Singles
-	Fulls   []*Fulls
-	Open    []Open
+func (f *Fulls) addLate(late uint32) {
+	switch n := len(f.Offset); {
+	case f.Late != nil:
+		f.Late = append(f.Late, late)
+	case late != 0:
+		f.Late = make([]uint32, n, chunkCells)
+		f.Late[n-1] = late
+	}
 }
 
 // A Chunks collects cells in chunks. What a View took of it is never written again:
@@ -116,6 +137,7 @@ type View struct {
 type Chunks struct {
 	singles []*Singles // the last one grows, the others are full
 	fulls   []*Fulls
+	late    []*Singles // points that came after their window was final
 	bytes   int64
 }
 
@@ -124,13 +146,22 @@ func (c *Chunks) Bytes() int64 { return c.bytes }
 
 // Single adds a window of one point. Set says whether hash is a member's.
 func (c *Chunks) Single(series uint32, at int64, value float64, set bool, hash uint64) {
-	n := len(c.singles)
-	if n == 0 || !c.singles[n-1].fits(at) || set != (c.singles[n-1].Hash != nil) {
-		c.singles = append(c.singles, &Singles{Base: at - offsetBias, First: at, Last: at})
+	c.singles = c.single(c.singles, series, at, value, set, hash)
+}
+
+// Late adds a point that came after its window was final.
+func (c *Chunks) Late(series uint32, at int64, value float64, set bool, hash uint64) {
+	c.late = c.single(c.late, series, at, value, set, hash)
+}
+
+func (c *Chunks) single(to []*Singles, series uint32, at int64, value float64, set bool, hash uint64) []*Singles {
+	n := len(to)
+	if n == 0 || !to[n-1].fits(at, len(to[n-1].Offset)) || set != (to[n-1].Hash != nil) {
+		to = append(to, &Singles{bounds: boundsAt(at, series)})
 		c.bytes += 160
 		n++
 	}
-	s := c.singles[n-1]
+	s := to[n-1]
 	s.Offset = append(s.Offset, uint32(at-s.Base))
 	s.Series = append(s.Series, series)
 	s.Value = append(s.Value, value)
@@ -139,21 +170,22 @@ func (c *Chunks) Single(series uint32, at int64, value float64, set bool, hash u
 		s.Hash = append(s.Hash, hash)
 		c.bytes += 8
 	}
-	s.First, s.Last = min(s.First, at), max(s.Last, at)
+	s.see(at, series)
+	return to
 }
 
-// Full adds a window of several points.
-func (c *Chunks) Full(start int64, row Row, bins []BinRun, distinct *Distinct) {
+// Full adds a window of several points, late of which came after it was final.
+func (c *Chunks) Full(start int64, row *Row, late uint32, bins []BinRun, distinct *Distinct) {
 	n := len(c.fulls)
-	if n == 0 || !c.fulls[n-1].fits(start) || (distinct != nil) != (c.fulls[n-1].Distinct != nil) || (bins != nil) != (c.fulls[n-1].BinEnd != nil) {
-		c.fulls = append(c.fulls, &Fulls{Base: start - offsetBias, First: start, Last: start})
-		c.bytes += 200
+	if n == 0 || !c.fulls[n-1].fits(start, len(c.fulls[n-1].Offset)) || (distinct != nil) != (c.fulls[n-1].Distinct != nil) || (bins != nil) != (c.fulls[n-1].BinEnd != nil) {
+		c.fulls = append(c.fulls, &Fulls{bounds: boundsAt(start, row.Series)})
+		c.bytes += 400
 		n++
 	}
 	f := c.fulls[n-1]
-	f.Offset = append(f.Offset, uint32(start-f.Base))
-	f.Rows = append(f.Rows, row)
-	c.bytes += 68
+	f.add(start, row)
+	f.addLate(late)
+	c.bytes += 60
 	if bins != nil {
 		f.Bins = append(f.Bins, bins...)
 		f.BinEnd = append(f.BinEnd, uint32(len(f.Bins)))
@@ -163,20 +195,22 @@ func (c *Chunks) Full(start int64, row Row, bins []BinRun, distinct *Distinct) {
 		f.Distinct = append(f.Distinct, *distinct)
 		c.bytes += distinct.bytes()
 	}
-	f.First, f.Last = min(f.First, start), max(f.Last, start)
 }
+
+// maxCount is the greatest count of a cell; a State of more points takes several.
+const maxCount = 1<<32 - 1
 
 // AddState adds a window given as a State. The state's sketch is copied, its members
 // are shared and must not change any more.
 func (c *Chunks) AddState(series uint32, start int64, s *State) {
 	row := Row{
-		Series: series, Count: uint32(min(s.Count, 1<<32-1)), Sum: s.Sum, Min: s.Min, Max: s.Max, First: s.First, Last: s.Last,
+		Series: series, Sum: s.Sum, Min: s.Min, Max: s.Max, First: s.First, Last: s.Last,
 		FirstAt: uint32(s.FirstTime - start), LastAt: uint32(s.LastTime - start), Resets: s.Resets,
 	}
 	var bins []BinRun
 	for _, b := range s.Sketch.bins {
-		for ; b.Count > 1<<32-1; b.Count -= 1<<32 - 1 {
-			bins = append(bins, BinRun{b.Bin, 1<<32 - 1})
+		for ; b.Count > maxCount; b.Count -= maxCount {
+			bins = append(bins, BinRun{b.Bin, maxCount})
 		}
 		bins = append(bins, BinRun{b.Bin, uint32(b.Count)})
 	}
@@ -184,17 +218,20 @@ func (c *Chunks) AddState(series uint32, start int64, s *State) {
 	if !s.Distinct.Empty() {
 		distinct = &s.Distinct
 	}
-	c.Full(start, row, bins, distinct)
+	count, late := s.Count, s.Late
+	row.Count = uint32(min(count, maxCount))
+	c.Full(start, &row, uint32(min(late, maxCount)), bins, distinct)
+	row.Sum, row.Resets = 0, 0
+	for count > maxCount || late > maxCount { // the rest holds nothing but the counts
+		count, late = count-min(count, maxCount), late-min(late, maxCount)
+		row.Count = uint32(min(count, maxCount))
+		c.Full(start, &row, uint32(min(late, maxCount)), nil, nil)
+	}
 }
 
 // View returns the cells added so far.
 func (c *Chunks) View() View {
-	v := View{Singles: c.singles, Fulls: c.fulls}
-	// The last chunks still grow: the view gets headers of its own.
-	if n := len(c.singles); n > 0 {
-		last := *c.singles[n-1]
-		v.Singles = append(append(make([]*Singles, 0, n), c.singles[:n-1]...), &last)
-	}
+	v := View{Singles: heads(c.singles), Fulls: c.fulls, Late: heads(c.late)}
 	if n := len(c.fulls); n > 0 {
 		last := *c.fulls[n-1]
 		v.Fulls = append(append(make([]*Fulls, 0, n), c.fulls[:n-1]...), &last)
@@ -202,32 +239,13 @@ func (c *Chunks) View() View {
 	return v
 }
 
-// Divide adds the cells of a sealed view to the chunks that into returns for the start
-// of their span of length milliseconds; nil leaves them out. Distinct counts are shared.
-func (v *View) Divide(length int64, into func(start int64) *Chunks) {
-	for _, s := range v.Singles {
-		for i := range s.Offset {
-			at := s.Time(i)
-			c := into(Floor(at, length))
-			switch {
-			case c == nil:
-			case s.Hash != nil:
-				c.Single(s.Series[i], at, s.Value[i], true, s.Hash[i])
-			default:
-				c.Single(s.Series[i], at, s.Value[i], false, 0)
-			}
-		}
+// heads returns the chunks for a view: the last one, which still grows, with a header
+// of its own.
+func heads(chunks []*Singles) []*Singles {
+	n := len(chunks)
+	if n == 0 {
+		return nil
 	}
-	for _, f := range v.Fulls {
-		for i := range f.Offset {
-			start := f.Start(i)
-			if c := into(Floor(start, length)); c != nil {
-				var d *Distinct
-				if f.Distinct != nil {
-					d = &f.Distinct[i]
-				}
-				c.Full(start, f.Rows[i], f.BinsOf(i), d)
-			}
-		}
-	}
+	last := *chunks[n-1]
+	return append(append(make([]*Singles, 0, n), chunks[:n-1]...), &last)
 }

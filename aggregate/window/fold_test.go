@@ -17,6 +17,7 @@ type sample struct {
 	at     int64
 	value  float64
 	hash   uint64
+	late   bool
 }
 
 func typeOf(series uint32) point.Type { return point.Type(series%5) + 1 }
@@ -24,6 +25,7 @@ func typeOf(series uint32) point.Type { return point.Type(series%5) + 1 }
 // samples draws points in bursts: mostly near a moving now, some late, some very late.
 func samples(t *rapid.T) []sample {
 	n := rapid.IntRange(0, 400).Draw(t, "n")
+	most := rapid.SampledFrom([]int{2, 12}).Draw(t, "most") // of few series panes are kept
 	now := int64(1_700_000_000_000)
 	out := make([]sample, n)
 	for i := range out {
@@ -35,7 +37,8 @@ func samples(t *rapid.T) []sample {
 		case 1:
 			at -= rapid.Int64Range(0, 60*24*3600_000).Draw(t, "far")
 		}
-		s := sample{series: uint32(rapid.IntRange(0, 12).Draw(t, "series")), at: at}
+		// Late as package aggregate has it: the limit only rises.
+		s := sample{series: uint32(rapid.IntRange(0, most).Draw(t, "series")), at: at, late: at < window.Floor(now-5000, 1000)}
 		if typeOf(s.series) == point.Set {
 			s.hash = uint64(rapid.IntRange(0, 20).Draw(t, "member")) * 0x9e3779b97f4a7c15
 		} else {
@@ -62,6 +65,9 @@ func brute(samples []sample, width int64) map[key]*window.State {
 			out[k] = s
 		}
 		s.Count++
+		if p.late {
+			s.Late++
+		}
 		s.Sum += p.value
 		s.Min, s.Max = min(s.Min, p.value), max(s.Max, p.value)
 		if p.at < s.FirstTime {
@@ -89,7 +95,7 @@ func checkStates(t *rapid.T, got, want map[key]*window.State) {
 		if g == nil {
 			t.Fatalf("window %v is missing", k)
 		}
-		if g.Count != w.Count || math.Abs(g.Sum-w.Sum) > 1e-6 || g.Min != w.Min || g.Max != w.Max {
+		if g.Count != w.Count || g.Late != w.Late || math.Abs(g.Sum-w.Sum) > 1e-6 || g.Min != w.Min || g.Max != w.Max {
 			t.Fatalf("window %v: got %+v, want %+v", k, g, w)
 		}
 		if g.First != w.First || g.Last != w.Last || g.FirstTime != w.FirstTime || g.LastTime != w.LastTime {
@@ -135,17 +141,28 @@ func TestFoldAgainstBruteForce(t *testing.T) {
 		}
 		// A part is a stretch of the log, as a generation is, so that ties in time keep the log's order.
 		for i, p := range all {
-			folds[i*parts/len(all)].Add(p.series, typeOf(p.series), p.at, p.value, p.hash)
+			fold(folds[i*parts/len(all)], p)
 		}
-		var views []*window.View
 		for _, f := range folds {
 			f.Seal()
-			views = append(views, f.View())
 		}
-		for _, width := range []int64{1000, 60_000, 3_600_000} {
+		for _, width := range []int64{1000, 10_000, 60_000, 3_600_000} {
+			var views []*window.View
+			for _, f := range folds {
+				views = append(views, f.View().At(width, 1000))
+			}
 			checkStates(t, rollup(t, views, width), brute(all, width))
 		}
 	})
+}
+
+// fold folds a sample.
+func fold(f *window.Fold, p sample) {
+	add := f.Add
+	if p.late {
+		add = f.AddLate
+	}
+	add(p.series, typeOf(p.series), p.at, p.value, p.hash)
 }
 
 // A view does not change, whatever is folded after it.
@@ -155,16 +172,21 @@ func TestViewIsImmutable(t *testing.T) {
 		cut := rapid.IntRange(0, len(all)).Draw(t, "cut")
 		f := window.NewFold(1000)
 		for _, p := range all[:cut] {
-			f.Add(p.series, typeOf(p.series), p.at, p.value, p.hash)
+			fold(f, p)
 		}
 		v := f.View()
 		before := count(v)
 		for _, p := range all[cut:] {
-			f.Add(p.series, typeOf(p.series), p.at, p.value, p.hash)
+			fold(f, p)
 		}
 		f.Seal()
 		if got := count(v); got != before || got != cut {
 			t.Fatalf("the view holds %d points, then %d; %d were folded", before, got, cut)
+		}
+		if v.Panes != nil {
+			if got := count(v.Panes); got != cut {
+				t.Fatalf("the panes of the view hold %d points, want %d", got, cut)
+			}
 		}
 		if got := count(f.View()); got != len(all) {
 			t.Fatalf("the last view holds %d points, want %d", got, len(all))
@@ -178,9 +200,12 @@ func count(v *window.View) int {
 	for _, s := range v.Singles {
 		n += len(s.Offset)
 	}
+	for _, s := range v.Late {
+		n += len(s.Offset)
+	}
 	for _, f := range v.Fulls {
-		for i := range f.Rows {
-			n += int(f.Rows[i].Count)
+		for _, c := range f.Count {
+			n += int(c)
 		}
 	}
 	for _, o := range v.Open {
@@ -201,7 +226,7 @@ func TestChanged(t *testing.T) {
 			n := rapid.IntRange(0, min(len(all), 30)).Draw(t, "burst")
 			least := int64(math.MaxInt64)
 			for _, p := range all[:n] {
-				f.Add(p.series, typeOf(p.series), p.at, p.value, p.hash)
+				fold(f, p)
 				least = min(least, window.Floor(p.at, 1000))
 			}
 			all = all[n:]

@@ -142,6 +142,9 @@ func (s *State) addCell(p part, i int, typ point.Type) {
 		}
 		return
 	}
+	if p.singles == nil {
+		return // open windows are not rolled up
+	}
 	switch typ {
 	case point.Distribution:
 		s.Sketch.Add(p.singles.Value[i])

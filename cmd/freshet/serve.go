@@ -21,6 +21,7 @@ type serverFlags struct {
 	kinesisFlags
 	Shards    int           `help:"Shards of the stream, when it is made; 0 for one a core." env:"FRESHET_SHARDS" default:"0"`
 	Window    time.Duration `help:"The finest step of queries: a whole number of seconds that a minute is made of." env:"FRESHET_WINDOW" default:"1s"`
+	Lateness  time.Duration `help:"How far behind the latest time seen a window is final. Later points still count, and are known as late." env:"FRESHET_LATENESS" default:"5m"`
 	LoadEvery time.Duration `help:"How often what is pending is loaded into the warehouse." env:"FRESHET_LOAD_EVERY" default:"1h"`
 	Retention time.Duration `help:"How long the log keeps records. What is not loaded is kept in any case." env:"FRESHET_RETENTION" default:"24h"`
 	LogBytes  int64         `help:"The oldest loaded records of a shard that holds more bytes are dropped before; 0 for no bound." env:"FRESHET_LOG_BYTES" default:"0" placeholder:"N"`
@@ -35,6 +36,9 @@ func (f *serverFlags) check() error {
 	}
 	if f.Window < time.Second || f.Window%time.Second != 0 || time.Minute%f.Window != 0 {
 		return usagef("--window %v is not a whole number of seconds that a minute is made of, like 1s, 5s or 30s", f.Window)
+	}
+	if f.Lateness < time.Second || f.Lateness > 24*time.Hour {
+		return usagef("--lateness %v is not between 1s and 24h", f.Lateness)
 	}
 	if f.LoadEvery < time.Second {
 		return usagef("--load-every %v is less than 1s", f.LoadEvery)
@@ -75,7 +79,7 @@ func (c *serveCmd) Run(in *invocation) error {
 	}
 	o := serverOptions{
 		Data: c.Data, Listen: c.Listen, AuthOff: c.Auth == "off",
-		Shards: c.shards(), Window: c.Window, LoadEvery: c.LoadEvery, Retention: c.Retention, LogBytes: c.LogBytes, Logger: c.logger(in),
+		Shards: c.shards(), Window: c.Window, Lateness: c.Lateness, LoadEvery: c.LoadEvery, Retention: c.Retention, LogBytes: c.LogBytes, Logger: c.logger(in),
 	}
 	if err := c.set(&o); err != nil {
 		return err

@@ -31,6 +31,7 @@ type serverOptions struct {
 	AuthOff   bool
 	Shards    int // of the stream, if it has to be made
 	Window    time.Duration
+	Lateness  time.Duration
 	LoadEvery time.Duration
 	Retention time.Duration // of the log; 0 means 24 h
 	LogBytes  int64         // of a shard; 0 means no bound
@@ -162,7 +163,7 @@ func (s *server) openPath(ctx context.Context, o serverOptions) (err error) {
 	if err != nil {
 		return err
 	}
-	if s.engine, err = aggregate.New(aggregate.Options{Stream: s.stream, History: s.store, Restored: restored, Window: o.Window, Logger: o.Logger}); err != nil {
+	if s.engine, err = aggregate.New(aggregate.Options{Stream: s.stream, History: s.store, Restored: restored, Window: o.Window, Lateness: o.Lateness, Logger: o.Logger}); err != nil {
 		return err
 	}
 	s.loader = s.store.Loader(warehouse.LoaderOptions{Source: s.engine, Every: o.LoadEvery, Logger: o.Logger, Step: o.step})

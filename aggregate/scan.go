@@ -1,0 +1,224 @@
+package aggregate
+
+import (
+	"freshet/aggregate/window"
+)
+
+// A chunkReader adds chunks of cells up.
+type chunkReader interface {
+	singles(c *window.Singles)
+	fulls(c *window.Fulls)
+	open(o *window.Open)
+}
+
+// scan gives the chunks of a view to r, in the order of the log within a window, those
+// aside that hold nothing of the span or of the series that count.
+func (c *cells) scan(v *window.View, r chunkReader) {
+	for _, f := range v.Fulls {
+		if !c.outside(f.First, f.Last) && c.mayHold(f.Least, f.Greatest) {
+			r.fulls(f)
+		}
+	}
+	for _, s := range v.Singles {
+		if !c.outside(s.First, s.Last) && c.mayHold(s.Least, s.Greatest) {
+			r.singles(s)
+		}
+	}
+	for i := range v.Open {
+		if o := &v.Open[i]; c.inside(o.Start) {
+			r.open(o)
+		}
+	}
+	for _, s := range v.Late {
+		if !c.outside(s.First, s.Last) && c.mayHold(s.Least, s.Greatest) {
+			r.singles(s)
+		}
+	}
+}
+
+// mayHold reports whether any series of a range counts. Where it is dear to know it says yes.
+func (c *cells) mayHold(least, greatest uint32) bool {
+	if int(least) >= len(c.groupOf) {
+		return false
+	}
+	of := c.groupOf[least:min(int(greatest)+1, len(c.groupOf))]
+	if len(of) > maxLook {
+		return true
+	}
+	for _, g := range of {
+		if g >= 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// maxLook is how many series mayHold looks at.
+const maxLook = 4096
+
+// A stepper finds the step of cells that come in runs of one start.
+type stepper struct {
+	cells *cells
+	base  int64
+	last  uint32
+	step  int // of last, -1 outside of the span
+}
+
+func (c *cells) stepper(base int64) stepper { return stepper{cells: c, base: base, step: -2} }
+
+// at returns the step of the cell at an offset, or -1.
+func (s *stepper) at(offset uint32) int {
+	if offset == s.last && s.step != -2 {
+		return s.step
+	}
+	s.last, s.step = offset, -1
+	if at := s.base + int64(offset); s.cells.inside(at) {
+		s.step = s.cells.index(at)
+	}
+	return s.step
+}
+
+// group returns the group of a series, or -1.
+func (c *cells) group(series uint32) int {
+	if int(series) >= len(c.groupOf) {
+		return -1
+	}
+	return int(c.groupOf[series])
+}
+
+func (s *scalars) add(v *window.View) { s.scan(v, s) }
+
+func (s *scalars) fulls(c *window.Fulls) {
+	column := c.Sum
+	switch s.kind {
+	case aggMin:
+		column = c.Min
+	case aggMax:
+		column = c.Max
+	case aggLast:
+		column = c.LastValue
+	}
+	steps := s.stepper(c.Base)
+	for i, series := range c.Series {
+		g := s.group(series)
+		if g < 0 {
+			continue
+		}
+		step := steps.at(c.Offset[i])
+		if step < 0 {
+			continue
+		}
+		s.put(g*s.steps+step, uint64(c.Count[i]), column[i], c.Base+int64(c.Offset[i])+int64(c.LastAt[i]))
+	}
+}
+
+func (s *scalars) singles(c *window.Singles) {
+	steps := s.stepper(c.Base)
+	for i, series := range c.Series {
+		g := s.group(series)
+		if g < 0 {
+			continue
+		}
+		if step := steps.at(c.Offset[i]); step >= 0 {
+			s.put(g*s.steps+step, 1, c.Value[i], c.Time(i))
+		}
+	}
+}
+
+func (s *scalars) open(o *window.Open) {
+	step := s.index(o.Start)
+	for i := range o.Rows {
+		r := &o.Rows[i]
+		g := s.group(r.Series)
+		if g < 0 {
+			continue
+		}
+		value := r.Sum
+		switch s.kind {
+		case aggMin:
+			value = r.Min
+		case aggMax:
+			value = r.Max
+		case aggLast:
+			value = r.Last
+		}
+		s.put(g*s.steps+step, uint64(r.Count), value, o.Start+int64(r.LastAt))
+	}
+}
+
+// A filler counts what cells hold in the slot of their group and step: the part that
+// quantiles and distincts share.
+type filler interface {
+	single(slot int, c *window.Singles, i int)
+	full(slot int, c *window.Fulls, i int)
+}
+
+func (c *cells) fillSingles(s *window.Singles, f filler) {
+	steps := c.stepper(s.Base)
+	for i, series := range s.Series {
+		if g := c.group(series); g >= 0 {
+			if step := steps.at(s.Offset[i]); step >= 0 {
+				f.single(g*c.steps+step, s, i)
+			}
+		}
+	}
+}
+
+func (c *cells) fillFulls(s *window.Fulls, f filler) {
+	steps := c.stepper(s.Base)
+	for i, series := range s.Series {
+		if g := c.group(series); g >= 0 {
+			if step := steps.at(s.Offset[i]); step >= 0 {
+				f.full(g*c.steps+step, s, i)
+			}
+		}
+	}
+}
+
+func (s *quantiles) add(v *window.View)        { s.scan(v, s) }
+func (s *quantiles) singles(c *window.Singles) { s.fillSingles(c, s) }
+func (s *quantiles) fulls(c *window.Fulls)     { s.fillFulls(c, s) }
+
+func (s *quantiles) single(slot int, c *window.Singles, i int) {
+	s.acc[slot].Add(window.BinOf(c.Value[i]), 1)
+}
+
+func (s *quantiles) full(slot int, c *window.Fulls, i int) {
+	for _, b := range c.BinsOf(i) {
+		s.acc[slot].Add(b.Bin, uint64(b.Count))
+	}
+}
+
+func (s *quantiles) open(o *window.Open) {
+	step := s.index(o.Start)
+	for _, b := range o.Bins {
+		if g := s.group(o.Rows[b.Row].Series); g >= 0 {
+			s.acc[g*s.steps+step].Add(b.Bin, uint64(b.Count))
+		}
+	}
+}
+
+func (s *distincts) add(v *window.View)        { s.scan(v, s) }
+func (s *distincts) singles(c *window.Singles) { s.fillSingles(c, s) }
+func (s *distincts) fulls(c *window.Fulls)     { s.fillFulls(c, s) }
+
+func (s *distincts) single(slot int, c *window.Singles, i int) {
+	if c.Hash != nil {
+		s.acc[slot].Add(c.Hash[i])
+	}
+}
+
+func (s *distincts) full(slot int, c *window.Fulls, i int) {
+	if c.Distinct != nil {
+		s.acc[slot].Merge(&c.Distinct[i])
+	}
+}
+
+func (s *distincts) open(o *window.Open) {
+	step := s.index(o.Start)
+	for _, m := range o.Members {
+		if g := s.group(o.Rows[m.Row].Series); g >= 0 {
+			s.acc[g*s.steps+step].Add(m.Hash)
+		}
+	}
+}
