@@ -62,6 +62,7 @@ func (in *Ingest) newRequest() *request {
 	req, _ := in.requests.Get().(*request)
 	if req == nil {
 		req = &request{in: in}
+		req.scanner.Use(in.labels)
 	}
 	return req
 }

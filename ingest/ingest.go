@@ -58,6 +58,7 @@ type Options struct {
 	UnpackedBytes int64         // of a body once it is decompressed; 0 means 32 MiB
 	InFlightBytes int64         // of the bodies of all requests under way, decompressed; 0 means 128 MiB
 	BodyTimeout   time.Duration // to receive a body; 0 means 30 s
+	LabelBytes    int64         // of labels remembered as they were written; 0 means 128 MiB
 
 	Now func() time.Time // nil means time.Now
 }
@@ -68,6 +69,7 @@ const (
 	defaultUnpackedBytes = 32 << 20
 	defaultInFlightBytes = 128 << 20
 	defaultBodyTimeout   = 30 * time.Second
+	defaultLabelBytes    = 128 << 20 // enough for about a million series
 )
 
 // An Ingest takes points in. Its methods may be called from any goroutine.
@@ -75,6 +77,7 @@ type Ingest struct {
 	o        Options
 	inFlight atomic.Int64 // bytes of bodies under way
 	counters counters
+	labels   *point.Cache
 
 	posts    sync.Pool // *Post
 	requests sync.Pool // *request
@@ -110,6 +113,7 @@ func New(o Options) (*Ingest, error) {
 		{&o.BodyBytes, defaultBodyBytes, "BodyBytes"},
 		{&o.UnpackedBytes, defaultUnpackedBytes, "UnpackedBytes"},
 		{&o.InFlightBytes, defaultInFlightBytes, "InFlightBytes"},
+		{&o.LabelBytes, defaultLabelBytes, "LabelBytes"},
 	} {
 		if *limit.value < 0 {
 			return nil, fmt.Errorf("ingest: Options.%s must not be negative, got %d", limit.name, *limit.value)
@@ -124,7 +128,7 @@ func New(o Options) (*Ingest, error) {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	return &Ingest{o: o}, nil
+	return &Ingest{o: o, labels: point.NewCache(int(o.LabelBytes))}, nil
 }
 
 // Stats returns the counters.

@@ -20,6 +20,7 @@ type Builder struct {
 	symbolHash  []uint64
 	symbolKind  []uint8 // what each may be used as
 	symbolSlots table
+	cached      *cachedSymbols // made when labels come from a Cache
 
 	// The series, numbered from 0 as they are met. seriesSlots finds them by hash.
 	series      []seriesEntry
@@ -57,12 +58,14 @@ func (b *Builder) Add(v *View) { b.AddTo(b.Series(v), v.Time, v.Value, v.Member)
 func (b *Builder) Take(v *View, now int64) error {
 	if b.plainly(v, now) {
 		b.AddTo(b.find(v.Type), v.Time, v.Value, v.Member)
+		v.from.passed(v.Labels)
 		return nil
 	}
 	if err := v.Check(now); err != nil {
 		return err
 	}
 	b.Add(v)
+	v.from.passed(v.Labels)
 	return nil
 }
 
@@ -71,6 +74,10 @@ func (b *Builder) Take(v *View, now int64) error {
 func (b *Builder) plainly(v *View, now int64) bool {
 	if v.Time < MinTime || v.Time > now+MaxAhead || len(v.Labels) > MaxLabels || !v.Type.Valid() || v.checkValue() != nil {
 		return false
+	}
+	if c := v.cached(); c != nil {
+		b.internCached(v.Metric, c)
+		return b.symbolKind[b.ids[0]]&mayBeMetric != 0
 	}
 	if !b.intern(v) && !b.namesRise() {
 		return false
@@ -136,15 +143,8 @@ func (b *Builder) AddTo(series int, ts int64, value float64, member []byte) {
 // known to hold for them. Successive points mostly have the same metric and the same label names,
 // so each string is first compared with the one in its place before.
 func (b *Builder) intern(v *View) (rising bool) {
-	want := 1 + 2*len(v.Labels)
-	rising = b.rising && len(b.ids) >= want // a front part of what rises does so too
-	for len(b.ids) < want {
-		b.ids = append(b.ids, noSymbol)
-	}
-	b.ids = b.ids[:want]
-	if !b.is(b.ids[0], v.Metric) {
-		b.ids[0] = b.symbol(v.Metric)
-	}
+	rising = b.rising && len(b.ids) > 2*len(v.Labels) // a front part of what rises does so too
+	b.internMetric(v.Metric, len(v.Labels))
 	for i := range v.Labels {
 		l, at := &v.Labels[i], 1+2*i
 		if !b.is(b.ids[at], l.Name) {
@@ -156,6 +156,17 @@ func (b *Builder) intern(v *View) (rising bool) {
 		}
 	}
 	return rising
+}
+
+// internMetric makes b.ids as long as a number of labels needs, and sets the first.
+func (b *Builder) internMetric(metric []byte, labels int) {
+	for len(b.ids) < 1+2*labels {
+		b.ids = append(b.ids, noSymbol)
+	}
+	b.ids = b.ids[:1+2*labels]
+	if !b.is(b.ids[0], metric) {
+		b.ids[0] = b.symbol(metric)
+	}
 }
 
 const noSymbol = ^uint32(0)
@@ -177,25 +188,38 @@ func (b *Builder) text(id uint32) []byte {
 // symbol returns the number of s, new or not.
 func (b *Builder) symbol(s []byte) uint32 {
 	h := xxhash.Sum64(s)
+	slot, id := b.findSymbol(h, s)
+	if id != noSymbol {
+		return id
+	}
+	return b.addSymbol(slot, h, s, kindOf(s))
+}
+
+// findSymbol returns the number of s, or noSymbol and the slot for a new one.
+func (b *Builder) findSymbol(h uint64, s []byte) (slot, id uint32) {
 	if b.symbolSlots.full(len(b.symbolHash)) {
 		b.symbolSlots.grow(b.symbolHash)
 	}
-	slot := b.symbolSlots.slot(h)
+	slot = b.symbolSlots.slot(h)
 	for {
 		id, used := b.symbolSlots.at(slot)
 		if !used {
-			break
+			return slot, noSymbol
 		}
 		if b.symbolHash[id] == h && string(b.text(id)) == string(s) {
-			return id
+			return slot, id
 		}
 		slot = b.symbolSlots.next(slot)
 	}
+}
+
+// addSymbol adds a string that is new.
+func (b *Builder) addSymbol(slot uint32, hash uint64, s []byte, kind uint8) uint32 {
 	id := uint32(len(b.symbolHash))
 	b.symbols = append(b.symbols, s...)
 	b.symbolEnd = append(b.symbolEnd, uint32(len(b.symbols)))
-	b.symbolHash = append(b.symbolHash, h)
-	b.symbolKind = append(b.symbolKind, kindOf(s))
+	b.symbolHash = append(b.symbolHash, hash)
+	b.symbolKind = append(b.symbolKind, kind)
 	b.symbolSlots.set(slot, id)
 	return id
 }
@@ -266,5 +290,6 @@ func (b *Builder) Reset() {
 	b.symbolSlots.clear()
 	b.seriesSlots.clear()
 	b.ids, b.rising = b.ids[:0], false
+	b.cached.forget()
 	b.enc.stale = true
 }

@@ -18,6 +18,7 @@
 //
 // # Concurrency
 //
-// There are no goroutines and no locks here. A value of any of these types belongs to
-// one goroutine at a time; a decoded Batch may be read by several.
+// There are no goroutines here, and no locks but that of a [Cache], which any number of
+// Scanners share. A value of any other type belongs to one goroutine at a time; a decoded
+// Batch may be read by several.
 package point

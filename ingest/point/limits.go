@@ -46,6 +46,9 @@ func fault(field, format string, args ...any) *Error {
 // first field that may not. It puts the labels in order and leaves out those whose value
 // is empty: an empty label is the same as none. now is in epoch milliseconds.
 func (v *View) Check(now int64) error {
+	if c := v.cached(); c != nil {
+		v.Labels, v.from = c.table.appendLabels(v.Labels[:0], c.entry), nil
+	}
 	if err := v.checkSeries(); err != nil {
 		return err
 	}

@@ -191,12 +191,19 @@ func TestSteadyStateDoesNotAllocate(t *testing.T) {
 	for i := range 500 {
 		fmt.Fprintf(&body, `{"metric":"m%d","type":"distribution","ts":1700000000000,"value":%d.5,"labels":{"route":"/\u0061","host":"h%d"}}`+"\n", i%7, i, i)
 	}
+	for name, cache := range map[string]*point.Cache{"plain": nil, "cache": point.NewCache(1 << 20), "full cache": point.NewCache(100 << 10)} {
+		t.Run(name, func(t *testing.T) { steadyState(t, body.String(), cache) })
+	}
+}
+
+func steadyState(t *testing.T, body string, cache *point.Cache) {
 	var s point.Scanner
+	s.Use(cache)
 	var v point.View
 	var builder point.Builder
 	var batch point.Batch
 	var payload []byte
-	text := []byte(body.String())
+	text := []byte(body)
 	once := func() {
 		builder.Reset()
 		s.Reset(text, noon)

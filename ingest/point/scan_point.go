@@ -18,6 +18,10 @@ const (
 // point reads one point.
 func (s *Scanner) point(v *View) {
 	*v = View{Labels: v.Labels[:0], Type: Gauge, Time: s.now}
+	if s.from.cache != nil {
+		s.from.entry, s.from.text = nil, nil
+		v.from = &s.from
+	}
 	if s.peek() != '{' {
 		s.notAPoint()
 		return
@@ -155,7 +159,11 @@ func (s *Scanner) field(v *View, seen uint8) uint8 {
 	case hasTime:
 		s.time(v)
 	case hasLabels:
-		s.labels(v)
+		if s.from.cache != nil {
+			s.cachedLabels(v)
+		} else {
+			s.labels(v)
+		}
 	default:
 		return s.value(v)
 	}
@@ -249,6 +257,21 @@ func (s *Scanner) notFinite() {
 		}
 	}
 	s.breakOff("expected a value, got %s", s.here())
+}
+
+// cachedLabels is labels with a Cache.
+func (s *Scanner) cachedLabels(v *View) {
+	if s.peek() == '{' {
+		if n := s.from.find(s.buf[s.at:]); n > 0 {
+			s.at += n
+			return
+		}
+	}
+	start := s.at
+	s.labels(v)
+	if s.broken == nil && s.wrong == nil {
+		s.from.read(s.buf[start:s.at])
+	}
 }
 
 func (s *Scanner) labels(v *View) {

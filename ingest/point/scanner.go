@@ -24,9 +24,10 @@ type Scanner struct {
 	start   int    // where the point began
 	wrong   *Error // the first thing wrong with the point, if the JSON is right
 	broken  *SyntaxError
-	scratch []byte // strings of the point that had escapes
-	line    int    // lines before counted
-	counted int    // bytes whose line ends are in line
+	scratch []byte       // strings of the point that had escapes
+	from    cachedLabels // of the point
+	line    int          // lines before counted
+	counted int          // bytes whose line ends are in line
 }
 
 type scanMode uint8
@@ -52,8 +53,13 @@ func (e *SyntaxError) Error() string {
 
 // Reset makes s read body. now, in epoch milliseconds, is the time of points that say none.
 func (s *Scanner) Reset(body []byte, now int64) {
-	*s = Scanner{buf: bytes.TrimPrefix(body, []byte("\xef\xbb\xbf")), now: now, index: -1, scratch: s.scratch[:0]}
+	*s = Scanner{buf: bytes.TrimPrefix(body, []byte("\xef\xbb\xbf")), now: now, index: -1, scratch: s.scratch[:0], from: s.from}
+	s.from.reset(now)
 }
+
+// Use makes s, from the next Reset on, look labels up in c before it reads them. The views that
+// it then reads are for [Builder.Take] alone: their Labels are empty if c has them.
+func (s *Scanner) Use(c *Cache) { s.from.cache = c }
 
 // Next reads the next point into v, whose strings then alias the body, or memory of s that
 // the call after this one overwrites. It does not check what [View.Check] checks.

@@ -9,6 +9,16 @@ type View struct {
 	Time   int64       // epoch milliseconds
 	Value  float64     // 0 for a Set
 	Member []byte      // a Set's value
+
+	from *cachedLabels // of a Scanner with a Cache
+}
+
+// cached returns where the labels are if a Cache has them, else nil.
+func (v *View) cached() *cachedLabels {
+	if v.from == nil || v.from.entry == nil {
+		return nil
+	}
+	return v.from
 }
 
 // A LabelView is a Label that aliases a buffer of somebody else.
