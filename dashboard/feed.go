@@ -3,6 +3,7 @@ package dashboard
 import (
 	"context"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"freshet/aggregate"
@@ -19,6 +20,8 @@ type feed struct {
 	seen   *aggregate.View // what the matrix shows; closed, only compared with
 	ranked time.Time
 	failed time.Time // of the last error, zero when it went well
+
+	held atomic.Bool // updates are in mailboxes whose viewers have not been woken
 
 	mu     sync.Mutex
 	ready  bool // the first evaluation is done
@@ -155,6 +158,19 @@ func (f *feed) send(part *aggregate.Answer, from, to, now int64) {
 	frame := newUpdate(f.seq, times, series, part, now)
 	for s := range f.subs {
 		s.deliver(frame)
+	}
+	f.held.Store(true)
+}
+
+// wake has the viewers look into their mailboxes, if there is something new.
+func (f *feed) wake() {
+	if !f.held.Swap(false) {
+		return
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for s := range f.subs {
+		s.viewer.signal()
 	}
 }
 

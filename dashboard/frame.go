@@ -3,6 +3,7 @@ package dashboard
 import (
 	"strconv"
 	"sync"
+	"sync/atomic"
 
 	"freshet/aggregate"
 )
@@ -16,8 +17,14 @@ type Frame struct {
 	// rest is the JSON object after its id, with the closing brace.
 	rest []byte
 
-	mu   sync.Mutex
-	made map[string]any // by subscription id
+	mu   sync.Mutex               // held by those who add to made
+	made atomic.Pointer[[]shared] // what it points to never changes
+}
+
+// A shared is what was made of a frame for the subscriptions with one id.
+type shared struct {
+	id string
+	of any
 }
 
 // maxMade is how many ids a frame keeps something made for; beyond that it is made anew.
@@ -39,21 +46,38 @@ func (f *Frame) head(b []byte, id string) []byte {
 }
 
 // Shared returns what build makes of the message for a subscription, made once for all
-// viewers that use the same id.
+// viewers that use the same id. Thousands of viewers ask at the same moment, so what is
+// made is read without a lock.
 func (f *Frame) Shared(id string, build func(json []byte) any) any {
+	if of, ok := f.find(id); ok {
+		return of
+	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if v, ok := f.made[id]; ok {
-		return v
+	if of, ok := f.find(id); ok {
+		return of
 	}
-	v := build(f.JSON(id))
-	if f.made == nil {
-		f.made = map[string]any{}
+	of := build(f.JSON(id))
+	var made []shared
+	if before := f.made.Load(); before != nil {
+		made = *before
 	}
-	if len(f.made) < maxMade {
-		f.made[id] = v
+	if len(made) < maxMade {
+		made = append(made[:len(made):len(made)], shared{id, of})
+		f.made.Store(&made)
 	}
-	return v
+	return of
+}
+
+func (f *Frame) find(id string) (any, bool) {
+	if made := f.made.Load(); made != nil {
+		for i := range *made {
+			if (*made)[i].id == id {
+				return (*made)[i].of, true
+			}
+		}
+	}
+	return nil, false
 }
 
 // newSnapshot encodes all of an answer.

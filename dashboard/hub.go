@@ -20,6 +20,10 @@ const maxFeeds = 2000
 // linger is how long a feed outlives its last viewer, so that a reloaded page finds it.
 const linger = 20 * time.Second
 
+// maxHeld is how long updates wait for those of the other feeds of their tick, so that what
+// a viewer is sent at one tick leaves at once.
+const maxHeld = 10 * time.Millisecond
+
 // retryAfter is how long a feed rests after an evaluation that failed.
 const retryAfter = time.Second
 
@@ -116,12 +120,30 @@ func (h *Hub) tick(ctx context.Context) {
 		return // ctx has ended
 	}
 	defer v.Close()
+	wake := func() {
+		for _, f := range feeds {
+			f.wake()
+		}
+	}
+	var late atomic.Bool
+	hurry := time.AfterFunc(maxHeld, func() {
+		late.Store(true)
+		wake()
+	})
+	defer hurry.Stop()
 	var g errgroup.Group
 	g.SetLimit(2)
 	for _, f := range feeds {
-		g.Go(func() error { h.advance(ctx, f, v); return nil })
+		g.Go(func() error {
+			h.advance(ctx, f, v)
+			if late.Load() {
+				f.wake()
+			}
+			return nil
+		})
 	}
 	_ = g.Wait()
+	wake()
 }
 
 func (h *Hub) advance(ctx context.Context, f *feed, v *aggregate.View) {

@@ -179,8 +179,8 @@ func (v *Viewer) Next(ctx context.Context, buf []Message) ([]Message, error) {
 	}
 }
 
-// deliver puts a frame into the mailbox. A full mailbox loses the subscription's
-// updates and owes it a snapshot. The caller holds feed.mu.
+// deliver puts a frame into the mailbox; feed.wake tells the viewer. A full mailbox loses
+// the subscription's updates and owes it a snapshot. The caller holds feed.mu.
 func (s *subscription) deliver(f *Frame) {
 	v := s.viewer
 	v.mu.Lock()
@@ -195,7 +195,6 @@ func (s *subscription) deliver(f *Frame) {
 		s.queued++
 	}
 	v.mu.Unlock()
-	v.signal()
 }
 
 // drop takes the subscription's messages out of the mailbox. The caller holds viewer.mu.

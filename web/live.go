@@ -2,8 +2,8 @@ package web
 
 import (
 	"context"
+	"encoding/binary"
 	"encoding/json"
-	"errors"
 	"log/slog"
 	"net/http"
 	"sync"
@@ -30,7 +30,7 @@ type liveRequest struct {
 }
 
 // Live serves the websocket of live queries. The two goroutines of a connection end
-// with it.
+// with it, or with the hub.
 type Live struct {
 	Hub    *dashboard.Hub
 	Logger *slog.Logger // nil discards
@@ -38,28 +38,33 @@ type Live struct {
 	// that it must be of the same host.
 	CheckOrigin func(*http.Request) bool
 
-	buffers sync.Pool // shared by the connections, which hold one only while they write
+	// Shared by the connections, which hold one only while they write.
+	buffers sync.Pool // of the websocket package, for what it writes itself
+	scratch sync.Pool // of batchingConn
 }
 
-// ServeHTTP upgrades the connection and serves it until either side closes it.
+// ServeHTTP upgrades the connection, which is then served until either side closes it or
+// the hub ends. It returns before that, so that what net/http holds for a request is not
+// held for each viewer.
 func (l *Live) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	up := websocket.Upgrader{ReadBufferSize: 1 << 10, WriteBufferSize: 4 << 10, WriteBufferPool: &l.buffers, CheckOrigin: l.CheckOrigin}
-	conn, err := up.Upgrade(&batching{ResponseWriter: w}, r, nil)
+	up := websocket.Upgrader{ReadBufferSize: 512, WriteBufferSize: 512, WriteBufferPool: &l.buffers, CheckOrigin: l.CheckOrigin}
+	conn, err := up.Upgrade(&batching{ResponseWriter: w, scratch: &l.scratch}, r, nil)
 	if err != nil {
 		return // Upgrade has answered
 	}
-	defer conn.Close()
 	v := l.Hub.Connect()
-	defer v.Close()
-	ctx, cancel := context.WithCancel(r.Context())
-	defer cancel()
+	ctx, cancel := context.WithCancel(context.Background()) // that of r ends with this function
 	go func() {
-		defer cancel()
-		l.write(ctx, conn, v)
+		write(ctx, conn, v)
 		conn.Close() // ends read
 	}()
-	read(conn, v)
-	_ = conn.NetConn().(*batchingConn).Flush() // the answer to a close
+	go func() {
+		defer conn.Close()
+		defer v.Close()
+		defer cancel()
+		read(conn, v)
+		_ = conn.NetConn().(*batchingConn).Flush() // the answer to a close
+	}()
 }
 
 // read takes requests until the connection ends.
@@ -96,29 +101,19 @@ func read(conn *websocket.Conn, v *dashboard.Viewer) {
 
 // write sends what the viewer's mailbox holds, all of it with one system call, until
 // the connection ends.
-func (l *Live) write(ctx context.Context, conn *websocket.Conn, v *dashboard.Viewer) {
+func write(ctx context.Context, conn *websocket.Conn, v *dashboard.Viewer) {
 	out := conn.NetConn().(*batchingConn)
+	defer out.keepAlive(func() error { return conn.WriteControl(websocket.PingMessage, nil, time.Now().Add(liveTimeout)) })()
 	var buf []dashboard.Message
 	for {
-		wait, cancel := context.WithTimeout(ctx, livePing)
-		messages, err := v.Next(wait, buf)
-		cancel()
-		_ = conn.SetWriteDeadline(time.Now().Add(liveTimeout))
-		switch {
-		case errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil:
-			if conn.WriteControl(websocket.PingMessage, nil, time.Now().Add(liveTimeout)) != nil || out.Flush() != nil {
-				return
-			}
-			continue
-		case err != nil:
+		messages, err := v.Next(ctx, buf)
+		if err != nil {
 			_ = conn.WriteControl(websocket.CloseMessage, websocket.FormatCloseMessage(websocket.CloseGoingAway, "the server stops"), time.Now().Add(time.Second))
 			_ = out.Flush()
 			return
 		}
 		for i := range messages {
-			if send(conn, &messages[i]) != nil {
-				return
-			}
+			out.Add(frame(&messages[i]))
 		}
 		if out.Flush() != nil {
 			return
@@ -128,23 +123,29 @@ func (l *Live) write(ctx context.Context, conn *websocket.Conn, v *dashboard.Vie
 	}
 }
 
-// send writes one message. Frames without anything of this viewer's own are prepared
-// once for all.
-func send(conn *websocket.Conn, m *dashboard.Message) error {
+// frame returns a message as a websocket frame. One without anything of this viewer's own
+// is made once for all.
+func frame(m *dashboard.Message) []byte {
 	if m.Frame == nil || m.Skipped > 0 {
-		return conn.WriteMessage(websocket.TextMessage, m.JSON())
+		return textFrame(m.JSON())
 	}
-	p, ok := m.Frame.Shared(m.ID, func(b []byte) any {
-		p, err := websocket.NewPreparedMessage(websocket.TextMessage, b)
-		if err != nil {
-			return err
-		}
-		return p
-	}).(*websocket.PreparedMessage)
-	if !ok {
-		return conn.WriteMessage(websocket.TextMessage, m.JSON())
+	return m.Frame.Shared(m.ID, func(json []byte) any { return textFrame(json) }).([]byte)
+}
+
+// textFrame returns a text message as the one frame of RFC 6455, section 5.2, which a
+// server does not mask.
+func textFrame(text []byte) []byte {
+	const finalText, bits16, bits64 = 0x81, 126, 127
+	b := append(make([]byte, 0, len(text)+10), finalText)
+	switch n := len(text); {
+	case n < bits16:
+		b = append(b, byte(n))
+	case n < 1<<16:
+		b = binary.BigEndian.AppendUint16(append(b, bits16), uint16(n))
+	default:
+		b = binary.BigEndian.AppendUint64(append(b, bits64), uint64(n))
 	}
-	return conn.WritePreparedMessage(p)
+	return append(b, text...)
 }
 
 func quote(s string) string { return string(aggregate.AppendString(nil, s[:min(len(s), 40)])) }

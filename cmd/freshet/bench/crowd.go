@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -24,6 +25,7 @@ type crowd struct {
 	waiting atomic.Int64 // for a first frame of so many subscriptions
 	frames  atomic.Int64
 	bytes   atomic.Int64
+	reads   atomic.Int64 // that brought something
 	done    atomic.Bool
 }
 
@@ -41,7 +43,7 @@ type crowdViewer struct {
 	fd     int
 	number int
 	rest   []byte // the beginning of a frame
-	shown  []bool // by subscription: a frame has come
+	shown  []bool // by panel: a frame has come
 }
 
 // crowdParts is how many goroutines read.
@@ -51,7 +53,7 @@ const crowdParts = 2
 const connectsAtOnce = 16
 
 // gather connects viewers; queries returns those of one. The caller closes the crowd.
-func gather(ctx context.Context, host string, viewers int, queries func(viewer int) []string, shown func(viewer, panel, value int)) (*crowd, error) {
+func gather(ctx context.Context, host string, viewers int, queries func(viewer int) []watched, shown func(viewer, panel, value int)) (*crowd, error) {
 	var limit syscall.Rlimit
 	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {
 		return nil, err
@@ -85,13 +87,13 @@ func gather(ctx context.Context, host string, viewers int, queries func(viewer i
 }
 
 // connect adds a viewer to one of the parts.
-func (c *crowd) connect(ctx context.Context, host string, number int, queries []string) error {
+func (c *crowd) connect(ctx context.Context, host string, number int, queries []watched) error {
 	conn, in, err := dialLive(ctx, host, queries)
 	if err != nil {
 		return err
 	}
 	defer conn.Close()
-	v := &crowdViewer{number: number, shown: make([]bool, len(queries))}
+	v := &crowdViewer{number: number, shown: make([]bool, 1+slices.MaxFunc(queries, func(a, b watched) int { return a.panel - b.panel }).panel)}
 	if v.rest, err = buffered(in); err != nil {
 		return err
 	}
@@ -187,6 +189,7 @@ func (p *crowdPart) read(v *crowdViewer, buf []byte) error {
 		return errors.New("the server closed the connection")
 	}
 	p.crowd.bytes.Add(int64(n))
+	p.crowd.reads.Add(1)
 	buf = buf[:from+n]
 	taken, err := frames(buf, func(op byte, payload []byte) error { return p.take(v, op, payload) })
 	v.rest = append(v.rest[:0], buf[taken:]...)

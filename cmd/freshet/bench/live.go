@@ -63,7 +63,7 @@ func Live(ctx context.Context, l LiveLoad) (*Report, error) {
 				state = number(background) + " points/s"
 			}
 			name := fmt.Sprintf("%d viewers, %s", viewers, state)
-			r.add(name+", p50", s.p50, "ms", fmt.Sprintf("%d frames, %.1f KB each", s.frames, s.frameBytes/1e3))
+			r.add(name+", p50", s.p50, "ms", fmt.Sprintf("%d frames of %.1f KB, %.1f a read", s.frames, s.frameBytes/1e3, s.aRead))
 			r.add(name+", p99", s.p99, "ms", fmt.Sprintf("server CPU %.0f %%, generator CPU %.0f %%, server resident %.0f MiB", s.serverCPU*100, s.ownCPU*100, float64(s.resident)/(1<<20)))
 		}
 	}
@@ -74,7 +74,7 @@ func Live(ctx context.Context, l LiveLoad) (*Report, error) {
 type showing struct {
 	p50, p99          float64 // ms
 	frames            int64
-	frameBytes        float64 // on average
+	frameBytes, aRead float64 // bytes of a frame, frames that came with one read
 	serverCPU, ownCPU float64 // of one core
 	resident          int64   // of the server
 }
@@ -107,7 +107,7 @@ func (l LiveLoad) measure(ctx context.Context, viewers int, background float64) 
 type probe struct {
 	load LiveLoad
 	sent []atomic.Int64 // Unix nanoseconds, by number
-	seen []int32        // by viewer × Each + panel; owned by the goroutine that reads the viewer
+	seen []int32        // by viewer × Each + nth of its panels; owned by the goroutine that reads the viewer
 	left atomic.Int64   // posts that are still to be shown, over all viewers
 
 	mu  sync.Mutex
@@ -150,7 +150,7 @@ func (pr *probe) measure(ctx context.Context, p *process, conn *rawConn, c *crow
 	if err != nil {
 		return s, err
 	}
-	own, began, frames, bytes := ownCPU(), time.Now(), c.frames.Load(), c.bytes.Load()
+	own, began, frames, bytes, reads := ownCPU(), time.Now(), c.frames.Load(), c.bytes.Load(), c.reads.Load()
 	// Not a multiple of the server's tick, so that posts fall at all its phases.
 	pause := time.Duration(float64(time.Second)/pr.load.Updates) - 3*time.Millisecond
 	for k := 1; k <= pr.load.Posts && ctx.Err() == nil; k++ {
@@ -175,16 +175,17 @@ func (pr *probe) measure(ctx context.Context, p *process, conn *rawConn, c *crow
 	s.serverCPU, s.ownCPU = (after-cpu)/took, (ownCPU()-own)/took
 	s.frames = c.frames.Load() - frames
 	s.frameBytes = float64(c.bytes.Load()-bytes) / float64(max(s.frames, 1))
+	s.aRead = float64(s.frames) / float64(max(c.reads.Load()-reads, 1))
 	s.resident, err = p.resident()
 	return s, err
 }
 
 // queries returns what a viewer watches.
-func (pr *probe) queries(viewer int) []string {
-	var out []string
+func (pr *probe) queries(viewer int) []watched {
+	var out []watched
 	for i := range pr.load.Each {
-		out = append(out, fmt.Sprintf(`{"metric":"%s","agg":"last","by":["line"],"where":{"panel":"%d"},"range":"1m","step":"1s"}`,
-			liveMetric, (viewer+i)%pr.load.Panels))
+		panel := (viewer + i) % pr.load.Panels
+		out = append(out, watched{panel, fmt.Sprintf(`{"metric":"%s","agg":"last","by":["line"],"where":{"panel":"%d"},"range":"1m","step":"1s"}`, liveMetric, panel)})
 	}
 	return out
 }
@@ -192,7 +193,8 @@ func (pr *probe) queries(viewer int) []string {
 // shown notes how long it took until a viewer saw post k, and those before it that it
 // saw with it.
 func (pr *probe) shown(viewer, panel, k int) {
-	seen := &pr.seen[viewer*pr.load.Each+panel]
+	nth := (panel + pr.load.Panels - viewer%pr.load.Panels) % pr.load.Panels // of what the viewer watches
+	seen := &pr.seen[viewer*pr.load.Each+nth]
 	if int(*seen) >= k {
 		return
 	}

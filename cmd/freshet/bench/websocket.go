@@ -66,9 +66,14 @@ func masked(b []byte, op byte, payload []byte) []byte {
 	return append(b, payload...)
 }
 
-// dialLive opens the websocket of live queries and subscribes to queries, whose ids are
-// p0, p1 and so on. Bytes that came behind the handshake are in the reader.
-func dialLive(ctx context.Context, host string, queries []string) (net.Conn, *bufio.Reader, error) {
+// A watched is a query that a viewer subscribes to, under the id p and the panel's number.
+type watched struct {
+	panel int
+	query string
+}
+
+// dialLive opens the websocket of live queries and subscribes to queries. Bytes that came behind the handshake are in the reader.
+func dialLive(ctx context.Context, host string, queries []watched) (net.Conn, *bufio.Reader, error) {
 	conn, err := (&net.Dialer{Timeout: 30 * time.Second}).DialContext(ctx, "tcp", host)
 	if err != nil {
 		return nil, nil, err
@@ -80,7 +85,7 @@ func dialLive(ctx context.Context, host string, queries []string) (net.Conn, *bu
 	return conn, in, nil
 }
 
-func shakeHands(conn net.Conn, host string, queries []string) (*bufio.Reader, error) {
+func shakeHands(conn net.Conn, host string, queries []watched) (*bufio.Reader, error) {
 	if err := conn.SetDeadline(time.Now().Add(30 * time.Second)); err != nil {
 		return nil, err
 	}
@@ -98,8 +103,8 @@ func shakeHands(conn net.Conn, host string, queries []string) (*bufio.Reader, er
 		return nil, fmt.Errorf("a websocket was answered %d: %s", answer.StatusCode, bytes.TrimSpace(text))
 	}
 	var out []byte
-	for i, q := range queries {
-		out = masked(out, opText, fmt.Appendf(nil, `{"op":"subscribe","id":"p%d","query":%s}`, i, q))
+	for _, q := range queries {
+		out = masked(out, opText, fmt.Appendf(nil, `{"op":"subscribe","id":"p%d","query":%s}`, q.panel, q.query))
 	}
 	if _, err := conn.Write(out); err != nil {
 		return nil, err
@@ -107,7 +112,7 @@ func shakeHands(conn net.Conn, host string, queries []string) (*bufio.Reader, er
 	return in, conn.SetDeadline(time.Time{})
 }
 
-// frameID returns the number of the subscription that a frame belongs to, and whether
+// frameID returns the number of the panel that a frame belongs to, and whether
 // it is a snapshot or an update.
 func frameID(frame []byte) (n int, ok bool) {
 	rest, ok := bytes.CutPrefix(frame, []byte(`{"op":"`))
