@@ -12,12 +12,16 @@ import (
 type batch struct {
 	data    []byte         // of the records, which the points alias
 	points  []*point.Batch // one a record, or user record of an aggregate; the first n are in use
+	from    []origin       // of each of points
 	n       int
 	packed  []kpl.Record  // scratch
 	bad     int           // records that are not points
 	refused int           // points of the others that may not be
 	next    stream.Offset // after the last record
 	arrived int64
+
+	heirs []inheritance // what the shard's parents leave it, in its first batch
+	end   bool          // there is nothing in the batch, and no other follows
 }
 
 // decode fills b with the points of the records of a shard. What is not points is counted.
@@ -43,7 +47,7 @@ func (b *batch) decode(shard *stream.Shard, records []stream.Record, bad func(st
 				continue
 			}
 		}
-		b.add(r, bad)
+		b.add(r, notPacked, bad)
 	}
 }
 
@@ -63,14 +67,14 @@ func (b *batch) unpack(shard *stream.Shard, r stream.Record, bad func(stream.Rec
 			bad(r, errElsewhere)
 			continue
 		}
-		b.add(r, bad)
+		b.add(r, int32(i), bad)
 	}
 }
 
-// add decodes the points of a record, or of one that was packed in it.
-func (b *batch) add(r stream.Record, bad func(stream.Record, error)) {
+// add decodes the points of a record, or of the sub-th that was packed in it.
+func (b *batch) add(r stream.Record, sub int32, bad func(stream.Record, error)) {
 	if b.n == len(b.points) {
-		b.points = append(b.points, &point.Batch{})
+		b.points, b.from = append(b.points, &point.Batch{}), append(b.from, origin{})
 	}
 	if err := b.points[b.n].DecodeRecord(r.Data, r.Arrived); err != nil {
 		b.bad++
@@ -79,5 +83,6 @@ func (b *batch) add(r stream.Record, bad func(stream.Record, error)) {
 	}
 	refused, _ := b.points[b.n].Rejected()
 	b.refused += refused
+	b.from[b.n] = origin{r.Offset, r.Arrived, sub}
 	b.n++
 }

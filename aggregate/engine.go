@@ -30,6 +30,8 @@ type Options struct {
 	Lateness        time.Duration    // how far the watermark stays behind the greatest time seen; 0 means 5 min, negative none
 	MaxSeries       int              // 0 means 1,000,000; points of more are counted in one overflow series a metric
 	GenerationBytes int64            // signal Full past this size of the windows in memory; 0 means 96 MiB
+	MaxKeys         int              // of posts, that a shard remembers to tell those that are sent again; 0 means 1,000,000
+	KeyAge          time.Duration    // how long it remembers them, in whole seconds; 0 means 24 h
 	CacheBytes      int64            // of loaded windows kept in memory; 0 means 64 MiB
 	Logger          *slog.Logger     // nil discards
 	Now             func() time.Time // nil means time.Now
@@ -50,6 +52,12 @@ func (o Options) withDefaults() Options {
 	}
 	if o.GenerationBytes == 0 {
 		o.GenerationBytes = 96 << 20
+	}
+	if o.MaxKeys == 0 {
+		o.MaxKeys = defaultMaxKeys
+	}
+	if o.KeyAge == 0 {
+		o.KeyAge = defaultKeyAge
 	}
 	if o.CacheBytes == 0 {
 		o.CacheBytes = 64 << 20
@@ -130,6 +138,7 @@ func New(o Options) (*Engine, error) {
 		shards = append(shards, s)
 	}
 	e.shards.Store(&shards)
+	e.options.Restored.Keys = nil // the shards have them
 	return e, nil
 }
 

@@ -20,7 +20,8 @@ func (e *Engine) shardFrom(log *stream.Shard, from stream.Offset, maxTime int64)
 	if err != nil {
 		return nil, err
 	}
-	return newShard(e, log, place{from, arrived}, maxTime, e.open), nil
+	s := newShard(e, log, place{from, arrived}, maxTime, e.open)
+	return s, s.resume()
 }
 
 // all returns the shards, those that are closed and folded among them.

@@ -232,6 +232,7 @@ func (e *Engine) readPoints(ctx context.Context, s *shard, g *genView, yield fun
 	defer reader.Close()
 	b := &batch{}
 	c := e.clockFrom(g.begun)
+	repeats := g.repeats
 	out := &Points{Generation: g.number, Shard: s.log.ID()}
 	for at := g.from; at < g.to; at = b.next {
 		records, err := reader.Next(ctx, readBytes)
@@ -246,7 +247,10 @@ func (e *Engine) readPoints(ctx context.Context, s *shard, g *genView, yield fun
 		}
 		for i := range records {
 			b.decode(s.log, records[i:i+1], func(stream.Record, error) {}) // the folder counted it
-			for _, p := range b.points[:b.n] {
+			for n, p := range b.points[:b.n] {
+				if repeats.again(p, b.from[n]); p.Len() == 0 {
+					continue
+				}
 				e.fill(out, p, records[i].Offset, &c)
 				if err := yield(out); err != nil {
 					return err

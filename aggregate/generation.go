@@ -51,4 +51,7 @@ type Frozen interface {
 	// Rows yields the windows of one resolution (a multiple of the base window, in
 	// milliseconds), ordered by metric, start and series. The row is valid until yield returns.
 	Rows(ctx context.Context, resolution int64, yield func(*Row) error) error
+	// Keys yields the keys of posts that the generation brought, shard by shard and at least
+	// once a shard. A shard that starts with those of all generations knows again what was posted.
+	Keys(ctx context.Context, yield func(*Keys) error) error
 }

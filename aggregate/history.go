@@ -66,6 +66,7 @@ type Restored struct {
 	Positions  map[stream.ShardID]stream.Offset // where folding goes on, by shard
 	Series     []Series                         // by rising id
 	Extents    map[string]Extent                // by metric
+	Keys       []Keys                           // of posts, by shard and number
 	// MaxTimes holds by shard the greatest time of a point that was loaded (epoch ms), so
 	// that lateness goes on where it was.
 	MaxTimes map[stream.ShardID]int64

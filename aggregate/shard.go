@@ -36,14 +36,26 @@ type shard struct {
 	lastSeen time.Time // when the last points were folded
 	dirty    bool
 	waiting  []ask
+	keys     *ledger
 
 	// Written by fold, read by anyone.
-	view    atomic.Pointer[shardView]
-	folded  atomic.Uint64 // next
-	points  atomic.Uint64
-	bad     atomic.Uint64
-	refused atomic.Uint64
-	bytes   atomic.Int64
+	view       atomic.Pointer[shardView]
+	folded     atomic.Uint64 // next
+	points     atomic.Uint64
+	bad        atomic.Uint64
+	refused    atomic.Uint64
+	repeats    atomic.Uint64 // points of posts that were sent again
+	remembered atomic.Int64  // keys of posts
+	bytes      atomic.Int64
+
+	// Written by fold before it closes drained, then read by anyone until every child has
+	// taken it.
+	drained  chan struct{}
+	heritage []inheritance
+	heirs    atomic.Int32 // children that have taken it
+
+	// Owned by read.
+	inherited []inheritance // that fold does not have yet
 
 	// Written by read, read by anyone.
 	halted atomic.Bool // the log cannot be read on
@@ -67,6 +79,8 @@ type generation struct {
 	from, to stream.Offset
 	arrived  int64          // of record to-1, epoch ms
 	begun    int64          // the shard's greatest time before the generation, epoch ms
+	repeats  repeats        // what is not counted
+	keys     keyRun         // once it is frozen
 	folds    []*window.Fold // by metric id; nil where the metric has no points
 	touched  []int          // metric ids with points since the last view
 	inTouch  []bool         // by metric id: is in touched
@@ -93,6 +107,8 @@ type genView struct {
 	arrived  int64          // of record to-1, epoch ms
 	begun    int64          // the shard's greatest time before the generation, epoch ms; 0 for none
 	maxTime  int64          // and with it
+	repeats  repeats        // what is not counted
+	keys     keyRun         // once it is frozen
 	metrics  []*window.View // by metric id; nil where the metric has no points
 }
 
@@ -109,7 +125,8 @@ func newShard(e *Engine, log *stream.Shard, at place, maxTime int64, open Genera
 		engine: e, log: log, next: at.next, arrived: at.arrived,
 		batches: make(chan *batch, 2), free: make(chan *batch, 3),
 		asks: make(chan ask), freezes: make(chan freeze),
-		known: map[uint64]*entry{},
+		known: map[uint64]*entry{}, drained: make(chan struct{}),
+		keys:  newLedger(log, &e.options, e.keysOf(log.ID())),
 		clock: e.clockFrom(maxTime),
 		gens:  []*generation{{number: open, from: at.next, to: at.next, arrived: at.arrived, begun: maxTime}},
 	}
@@ -126,10 +143,12 @@ func (s *shard) run(ctx context.Context) {
 		s.halted.Store(true)
 		s.engine.options.Logger.Error("a shard is no longer folded", "shard", s.log.ID(), "error", err)
 	}
+	s.finish(ctx)
 }
 
 // read runs the reader until ctx ends.
 func (s *shard) read(ctx context.Context) error {
+	s.inherited = s.inherit(ctx)
 	r := s.log.Reader(s.next)
 	defer r.Close()
 	for {
@@ -147,6 +166,7 @@ func (s *shard) read(ctx context.Context) error {
 			return fmt.Errorf("shard %s: %w", s.log.ID(), err)
 		}
 		b.decode(s.log, records, func(r stream.Record, err error) { s.engine.quarantine(s, r, err) })
+		b.heirs, s.inherited = s.inherited, nil
 		select {
 		case s.batches <- b:
 		case <-ctx.Done():
@@ -163,6 +183,10 @@ func (s *shard) fold(ctx context.Context) error {
 	for {
 		select {
 		case b := <-s.batches:
+			if b.end {
+				s.drain(b)
+				continue
+			}
 			s.add(b)
 			s.free <- b
 			s.answer()
@@ -187,7 +211,11 @@ func (s *shard) add(b *batch) {
 	g := s.gens[len(s.gens)-1]
 	var count int
 	width := s.engine.options.Window.Milliseconds()
-	for _, p := range b.points[:b.n] {
+	s.keys.inherit(b.heirs, s.arrived)
+	for n, p := range b.points[:b.n] {
+		if p.Mark.Key != (point.Key{}) {
+			s.repeats.Add(g.repeats.once(s.keys, p, b.from[n]))
+		}
 		for i := range p.Runs {
 			run := &p.Runs[i]
 			e := s.lookup(p, i)
@@ -281,13 +309,17 @@ func (s *shard) publish() {
 	v.gens = make([]genView, len(s.gens))
 	var bytes int64
 	for i, g := range s.gens {
-		v.gens[i] = genView{number: g.number, from: g.from, to: g.to, arrived: g.arrived, begun: g.begun, maxTime: s.clock.greatest, metrics: g.publish()}
+		v.gens[i] = genView{
+			number: g.number, from: g.from, to: g.to, arrived: g.arrived, begun: g.begun, maxTime: s.clock.greatest,
+			repeats: g.repeats, keys: g.keys, metrics: g.publish(),
+		}
 		if i+1 < len(s.gens) {
 			v.gens[i].maxTime = s.gens[i+1].begun
 		}
-		bytes += g.bytes
+		bytes += g.bytes + g.repeats.bytes()
 	}
 	s.bytes.Store(bytes)
+	s.remembered.Store(int64(s.keys.count))
 	s.dirty = false
 	s.view.Store(v)
 }
@@ -326,6 +358,7 @@ func (s *shard) freeze(number Generation) *shardView {
 			}
 		}
 	}
+	g.keys = s.keys.cutKeys()
 	s.gens = append(s.gens, &generation{number: number, from: s.next, to: s.next, arrived: s.arrived, begun: s.clock.greatest})
 	s.publish()
 	return s.view.Load()

@@ -15,6 +15,8 @@ type Stats struct {
 	Points       uint64 // folded
 	Malformed    uint64 // records that hold no points
 	Refused      uint64 // points of other records that may not be, such as one from the far future
+	Repeated     uint64 // points of posts that were sent again, not counted again
+	Keys         int    // of posts that are remembered
 	Series       int
 	Metrics      int
 	Overflowed   uint64 // look-ups that ended in an overflow series
@@ -39,6 +41,8 @@ func (e *Engine) Stats() Stats {
 		s.Points += sh.points.Load()
 		s.Malformed += sh.bad.Load()
 		s.Refused += sh.refused.Load()
+		s.Repeated += sh.repeats.Load()
+		s.Keys += int(sh.remembered.Load())
 		s.Shards = append(s.Shards, ShardStats{sh.log.ID(), stream.Offset(sh.folded.Load()), sh.log.Durable()})
 	}
 	e.mu.Lock()

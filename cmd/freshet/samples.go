@@ -17,6 +17,8 @@ func (s *server) samples() []web.Sample {
 		{Name: "freshet_aggregate_points_total", Help: "Points folded.", Value: float64(engine.Points)},
 		{Name: "freshet_aggregate_malformed_records_total", Help: "Records that hold no points.", Value: float64(engine.Malformed)},
 		{Name: "freshet_aggregate_refused_points_total", Help: "Points of other records that may not be.", Value: float64(engine.Refused)},
+		{Name: "freshet_aggregate_repeated_points_total", Help: "Points of posts that were sent again, not counted again.", Value: float64(engine.Repeated)},
+		{Name: "freshet_aggregate_keys", Help: "Keys of posts that the shards remember.", Value: float64(engine.Keys)},
 		{Name: "freshet_aggregate_series", Help: "Series in the dictionary.", Value: float64(engine.Series)},
 		{Name: "freshet_aggregate_metrics", Help: "Metrics in the dictionary.", Value: float64(engine.Metrics)},
 		{Name: "freshet_aggregate_overflow_total", Help: "Look-ups of series beyond the limit.", Value: float64(engine.Overflowed)},
