@@ -86,12 +86,21 @@ func (req *request) serve(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	key, err := headerKey(r)
+	if err != nil {
+		return err
+	}
+	covers, err := wantsCovers(r, key)
+	if err != nil {
+		return err
+	}
 	data, err := req.body.read(w, r, req.in)
 	if err != nil {
 		return err
 	}
 	post := req.in.NewPost()
 	defer post.Free()
+	post.SetKey(key)
 	if binary {
 		err = req.readBatch(data, post)
 	} else {
@@ -105,6 +114,9 @@ func (req *request) serve(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	req.writeAnswer(&result)
+	if covers && result.Accepted > 0 {
+		req.answer = append(appendCovers(req.answer[:len(req.answer)-len("}\n")], post.Covers()), '}', '\n')
+	}
 	if result.Accepted == 0 && result.Rejected > 0 {
 		return errAllRefused
 	}
@@ -162,6 +174,9 @@ func (req *request) readBatch(data []byte, post *Post) error {
 	if err := req.batch.Decode(data); err != nil {
 		return refuse(http.StatusBadRequest, "%v; nothing was stored", err)
 	}
+	if post.key == (point.Key{}) {
+		post.SetKey(bodyKey(req.batch.Mark))
+	}
 	post.AddBatch(&req.batch)
 	return nil
 }
@@ -208,7 +223,7 @@ func (req *request) explain(w http.ResponseWriter, r *http.Request, err error) i
 	case errors.Is(err, ErrOverloaded):
 		status, text = http.StatusTooManyRequests, "the log has too much to write, nothing was stored; send again after a second"
 	case r.Context().Err() != nil:
-		text = "the request ended before the points were durable; whether they are stored is unknown"
+		text = "the request ended before the points were durable; whether they are stored is unknown; with an Idempotency-Key they can be sent again and count once"
 	default:
 		text = "the log cannot write, some of the points may be stored: " + err.Error()
 	}

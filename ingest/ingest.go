@@ -25,9 +25,11 @@
 //
 // 200 is sent when every accepted point is on disk. Any other answer, or none, leaves open
 // whether some of the points were stored: a post is several records on several shards, and
-// one of them may have failed after another succeeded, or the connection after both. Who sends
-// again may count points twice. A post that is refused for what it is (400, 405, 413, 415), and
-// one refused with 429, has stored nothing.
+// one of them may have failed after another succeeded, or the connection after both. A post with
+// a key ([Post.SetKey], the header Idempotency-Key, or that of a batch of the SDK) may be sent again:
+// its records carry the key, and what of them is in the log twice is counted once (package
+// aggregate). Without a key points that are sent again may count twice. A post that is refused for
+// what it is (400, 405, 413, 415), and one refused with 429, has stored nothing.
 //
 // # After a crash
 //

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"slices"
 	"time"
 
@@ -22,6 +23,7 @@ const partitionKey = "freshet"
 type Post struct {
 	in       *Ingest
 	now      int64 // epoch milliseconds: when the post came
+	key      point.Key
 	builder  point.Builder
 	view     point.View // scratch
 	accepted int
@@ -44,6 +46,7 @@ type part struct {
 	records []span
 	sent    int // of records, those that the shard has taken
 	commits []*stream.Commit
+	last    stream.Offset // of the last record, once Commit has returned
 }
 
 // A span is a part of Post.payload.
@@ -97,6 +100,7 @@ func (p *Post) Free() {
 		return
 	}
 	p.builder.Reset()
+	p.key = point.Key{}
 	p.accepted, p.rejected = 0, 0
 	clear(p.errors)
 	p.errors = p.errors[:0]
@@ -175,8 +179,13 @@ func (p *Post) Commit(ctx context.Context) (Result, error) {
 	}
 	for i := range p.parts {
 		for _, c := range p.parts[i].commits {
-			if _, err := c.Wait(ctx); err != nil {
+			first, err := c.Wait(ctx)
+			if err != nil {
 				return Result{}, p.failed(ctx, i, err)
+			}
+			p.parts[i].last = first
+			if p.key != (point.Key{}) { // one commit for all of them
+				p.parts[i].last += stream.Offset(len(p.parts[i].records) - 1)
 			}
 		}
 	}
@@ -211,7 +220,7 @@ func (p *Post) write() {
 			continue
 		}
 		start := len(p.payload)
-		p.payload = p.builder.EncodeSeries(p.payload, part.series)
+		p.payload = p.builder.EncodeMarked(p.payload, part.series, p.mark(part))
 		part.records = append(part.records, span{start, len(p.payload)})
 		part.series = part.series[:0]
 	}
@@ -251,6 +260,9 @@ func (p *Post) submit(ctx context.Context) error {
 			return p.failed(ctx, i, err)
 		}
 	}
+	if err := p.checkKeyed(); err != nil {
+		return err
+	}
 	begun := false
 	for moved := true; moved; {
 		moved = false
@@ -274,19 +286,45 @@ func (p *Post) submit(ctx context.Context) error {
 // submitPart submits the records of a part that its shard has not taken yet.
 func (p *Post) submitPart(ctx context.Context, part *part, begun *bool) error {
 	for part.sent < len(part.records) {
-		r := part.records[part.sent]
-		p.entries = append(p.entries[:0], stream.Entry{
-			PartitionKey: partitionKey, HashKey: part.key, Explicit: true, Data: p.payload[r.start:r.end],
-		})
+		at := part.records[part.sent : part.sent+1]
+		if p.key != (point.Key{}) {
+			at = part.records[part.sent:] // all or none of them
+		}
+		p.entries = p.entries[:0]
+		for _, r := range at {
+			p.entries = append(p.entries, stream.Entry{
+				PartitionKey: partitionKey, HashKey: part.key, Explicit: true, Data: p.payload[r.start:r.end],
+			})
+		}
 		commit, err := p.submitOne(ctx, part.shard, *begun)
 		if err != nil {
 			return err
 		}
 		part.commits = append(part.commits, commit)
-		part.sent++
+		part.sent += len(at)
 		*begun = true
-		p.in.counters.records.Add(1)
-		p.in.counters.recordBytes.Add(uint64(r.end - r.start))
+		for _, r := range at {
+			p.in.counters.records.Add(1)
+			p.in.counters.recordBytes.Add(uint64(r.end - r.start))
+		}
+	}
+	return nil
+}
+
+// checkKeyed refuses a post with a key of which a shard would not take all at once.
+func (p *Post) checkKeyed() error {
+	if p.key == (point.Key{}) {
+		return nil
+	}
+	for i := range p.parts {
+		size := 0
+		for _, r := range p.parts[i].records {
+			size += r.end - r.start
+		}
+		if size > keyedBytes {
+			return refuse(http.StatusRequestEntityTooLarge,
+				"body: with a key at most %d bytes for one shard, got %d in batches; nothing was stored; send smaller posts", keyedBytes, size)
+		}
 	}
 	return nil
 }

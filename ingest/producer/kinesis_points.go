@@ -60,7 +60,8 @@ func (p *Producer) putBatch(b *batch) (*delivery, error) {
 			decoded.View(i, int(at), &view)
 			builder.Add(&view)
 		}
-		payload = builder.Encode(payload[:0])
+		p.records++
+		payload = builder.EncodeKeyed(payload[:0], point.KeyOf(p.id, p.records))
 		points := int(run.N)
 		finish := func(err error) {
 			d.mu.Lock()

@@ -31,9 +31,9 @@
 // after a pause that grows from 0.1 s to 10 s, half of it random, or as long as the server's
 // Retry-After says, until it is Options.TTL old; then it is dropped and counted. A point
 // counts as sent after the server answered, which it does when the point is on disk.
-// When an answer is lost on the way the batch is sent again and its points are counted twice:
-// delivery is at least once. Points that the server refuses are not sent again; they are
-// counted and reported to Options.OnReject.
+// When an answer is lost on the way the batch is sent again, under the same key, by which the
+// server tells it from a new one and counts its points once. Points that the server refuses are
+// not sent again; they are counted and reported to Options.OnReject.
 //
 // # Records
 //
@@ -44,10 +44,11 @@
 // taken in part only the rest is sent again, after a pause, until it is
 // KinesisOptions.TTL old. A reshard shows in the answers: the shards are listed anew, and
 // records that arrived in a shard which is not theirs, where consumers skip them, are put
-// again. Each record gets a [Result]. As with the KPL a record that is sent again may come
+// again: records are delivered at least once. Each record gets a [Result]. As with the KPL a record that is sent again may come
 // after later ones of its key; StrictOrder sends one record a shard at a time, so that it
 // does not. Run, Flush and Close are as of a [Producer]. With Options.Kinesis a Producer
-// puts its points on such a stream.
+// puts its points on such a stream, each series of a batch under a key of its own, so that
+// Freshet counts what arrives twice once.
 //
 // # After a crash
 //
@@ -61,6 +62,7 @@
 package producer
 
 import (
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -149,11 +151,14 @@ type Producer struct {
 	ownHTTP  bool
 	zstd     *zstd.Encoder
 	labels   []point.Label // Options.Labels, sorted
+	id       [16]byte      // random; the keys of what is sent are numbers from it on
 
 	// sending holds a token: who has it sends the batch at the head of the queue.
 	sending chan struct{}
 	// wake tells Run that a batch was sealed.
 	wake chan struct{}
+	// records is how many were put on Options.Kinesis; who has the sending token counts.
+	records uint64
 
 	// mu is never held while sending.
 	mu       sync.Mutex
@@ -201,6 +206,7 @@ func New(o Options) (*Producer, error) {
 		changed:  make(chan struct{}),
 		epoch:    1,
 	}
+	rand.Read(p.id[:]) // it never fails
 	p.room.L = &p.mu
 	if p.o.Client == nil {
 		p.ownHTTP = true
@@ -287,7 +293,8 @@ func (p *Producer) sealLocked() {
 		return
 	}
 	p.sealed++
-	b := &batch{seq: p.sealed, payload: p.current.Encode(nil), points: p.current.Len(), born: p.born}
+	payload := p.current.EncodeKeyed(nil, point.KeyOf(p.id, p.sealed))
+	b := &batch{seq: p.sealed, payload: payload, points: p.current.Len(), born: p.born}
 	p.queue = append(p.queue, b)
 	p.queued += len(b.payload)
 	p.current.Reset()
