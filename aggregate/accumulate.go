@@ -7,9 +7,20 @@ import (
 )
 
 // An accumulator adds cells up by group and step. Cells outside the span, and those of
-// series without a group, are left out.
+// series without a group, are left out. Chunks come in the order of the log within a
+// series.
 type accumulator interface {
-	add(v *window.View)
+	fulls(c *window.Fulls)
+	singles(c *window.Singles)
+	open(o *window.Open)
+	// row adds to a slot what the warehouse has added up: sketches and distinct counts
+	// only if the accumulator wants them.
+	row(slot int, r *GroupRow)
+	wants() (sketch, distinct bool)
+	// absorb adds another accumulator for the same query, of chunks that come later.
+	absorb(later accumulator)
+	// bounds returns what the accumulator leaves out, and what was late.
+	bounds() *cells
 	// value returns what a group has in a step, NaN for nothing.
 	value(group, step int) float64
 	// merge adds one group to another.
@@ -22,19 +33,18 @@ type accumulator interface {
 type cells struct {
 	span
 	groupOf []int32
+	late    []uint64 // by step, how many points came after their window was final; nil for none
 }
 
-// slot returns where the cell of a series at a time goes, or -1. The time lies within
-// the span.
-func (c *cells) slot(series uint32, at int64) int {
-	if int(series) >= len(c.groupOf) {
-		return -1
+func (c *cells) bounds() *cells { return c }
+
+func (c *cells) wants() (sketch, distinct bool) { return false, false }
+
+// absorbLate adds the late points of another part.
+func (c *cells) absorbLate(o *cells) {
+	for step, n := range o.late {
+		c.countLate(step, n)
 	}
-	g := c.groupOf[series]
-	if g < 0 {
-		return -1
-	}
-	return int(g)*c.steps + c.index(at)
 }
 
 func (c *cells) outside(first, last int64) bool { return last < c.from || first >= c.to() }
@@ -133,6 +143,21 @@ func (s *scalars) merge(into, from int) {
 	}
 }
 
+func (s *scalars) absorb(later accumulator) {
+	o := later.(*scalars)
+	for slot, b := range o.acc {
+		if b.count == 0 {
+			continue
+		}
+		at := int64(0)
+		if o.last != nil {
+			at = o.last[slot]
+		}
+		s.put(slot, b.count, b.value, at)
+	}
+	s.absorbLate(&o.cells)
+}
+
 func (s *scalars) total(g int) float64 {
 	var all scalar
 	var at int64
@@ -170,6 +195,16 @@ func newQuantiles(c cells, q float64, groups int) *quantiles {
 	return &quantiles{cells: c, q: q, acc: make([]window.Histogram, groups*c.steps)}
 }
 
+func (s *quantiles) wants() (sketch, distinct bool) { return true, false }
+
+func (s *quantiles) absorb(later accumulator) {
+	o := later.(*quantiles)
+	for slot := range o.acc {
+		s.acc[slot].Merge(&o.acc[slot])
+	}
+	s.absorbLate(&o.cells)
+}
+
 func (s *quantiles) value(g, step int) float64 { return s.acc[g*s.steps+step].Quantile(s.q) }
 
 func (s *quantiles) merge(into, from int) {
@@ -194,6 +229,16 @@ type distincts struct {
 
 func newDistincts(c cells, groups int) *distincts {
 	return &distincts{cells: c, acc: make([]window.Distinct, groups*c.steps)}
+}
+
+func (s *distincts) wants() (sketch, distinct bool) { return false, true }
+
+func (s *distincts) absorb(later accumulator) {
+	o := later.(*distincts)
+	for slot := range o.acc {
+		s.acc[slot].Merge(&o.acc[slot])
+	}
+	s.absorbLate(&o.cells)
 }
 
 func (s *distincts) value(g, step int) float64 {

@@ -41,7 +41,9 @@ func climbs(c cells, kind aggKind, groups int, views []*window.View, resolution 
 			*p = place{s.Last, s.LastTime, true}
 		}
 		if s.FirstTime >= c.from {
-			a := &out.acc[c.slot(series, s.FirstTime)]
+			step := c.index(s.FirstTime)
+			out.countLate(step, s.Late)
+			a := &out.acc[int(c.groupOf[series])*c.steps+step]
 			a.count += s.Count
 			a.value += rise
 		}

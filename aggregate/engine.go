@@ -32,7 +32,7 @@ type Options struct {
 	GenerationBytes int64            // signal Full past this size of the windows in memory; 0 means 96 MiB
 	MaxKeys         int              // of posts, that a shard remembers to tell those that are sent again; 0 means 1,000,000
 	KeyAge          time.Duration    // how long it remembers them, in whole seconds; 0 means 24 h
-	CacheBytes      int64            // of loaded windows kept in memory; 0 means 64 MiB
+	CacheBytes      int64            // of loaded windows kept in memory; 0 means 256 MiB
 	Logger          *slog.Logger     // nil discards
 	Now             func() time.Time // nil means time.Now
 }
@@ -60,7 +60,7 @@ func (o Options) withDefaults() Options {
 		o.KeyAge = defaultKeyAge
 	}
 	if o.CacheBytes == 0 {
-		o.CacheBytes = 64 << 20
+		o.CacheBytes = 256 << 20
 	}
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)

@@ -6,7 +6,6 @@ import (
 	"slices"
 	"time"
 
-	"freshet/aggregate/hot"
 	"freshet/aggregate/window"
 )
 
@@ -68,56 +67,6 @@ func (p *Plan) Evaluate(ctx context.Context, v *View, from, to int64) (*Answer, 
 	a.Covers = v.covers(loaded)
 	a.Series = p.series(acc, s)
 	return a, nil
-}
-
-// accumulate adds up all cells of the span, those of the generations up to the one
-// returned from the warehouse.
-func (p *selection) accumulate(ctx context.Context, v *View, s span) (accumulator, Generation, error) {
-	c := cells{span: s, groupOf: p.groupOf}
-	reach := s.from
-	if p.climbing() {
-		reach -= lookBack
-	}
-	resolutions := p.engine.resolutions()
-	resolution := s.resolution(resolutions[:])
-	length := hot.Span(resolution)
-	blocks, loaded, err := v.blocks(ctx, p.metric, resolution, window.Floor(reach, length), window.Floor(s.to()-1, length))
-	if err != nil {
-		return nil, 0, err
-	}
-	each := func(add func(*window.View)) error {
-		for _, b := range blocks {
-			for _, w := range b.Views {
-				add(w)
-			}
-		}
-		base := p.engine.options.Window.Milliseconds()
-		v.pending(p.metric, loaded, func(w *window.View) {
-			if at := w.At(resolution, base); !p.climbing() || at.Strays == 0 {
-				w = at
-			}
-			add(w)
-		})
-		return ctx.Err()
-	}
-	if p.climbing() {
-		var views []*window.View
-		err := each(func(w *window.View) { views = append(views, w) })
-		return climbs(c, p.kind, len(p.groups), views, resolution), loaded, err
-	}
-	var acc accumulator
-	switch p.kind {
-	case aggQuantile:
-		acc = newQuantiles(c, p.q, len(p.groups))
-	case aggDistinct:
-		acc = newDistincts(c, len(p.groups))
-	default:
-		acc = newScalars(c, p.scalarKind(), len(p.groups))
-		if p.kind == aggRate {
-			acc.(*scalars).perSecond()
-		}
-	}
-	return acc, loaded, each(acc.add)
 }
 
 // resolution returns the coarsest windows of which every step is made.

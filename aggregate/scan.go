@@ -4,38 +4,6 @@ import (
 	"freshet/aggregate/window"
 )
 
-// A chunkReader adds chunks of cells up.
-type chunkReader interface {
-	singles(c *window.Singles)
-	fulls(c *window.Fulls)
-	open(o *window.Open)
-}
-
-// scan gives the chunks of a view to r, in the order of the log within a window, those
-// aside that hold nothing of the span or of the series that count.
-func (c *cells) scan(v *window.View, r chunkReader) {
-	for _, f := range v.Fulls {
-		if !c.outside(f.First, f.Last) && c.mayHold(f.Least, f.Greatest) {
-			r.fulls(f)
-		}
-	}
-	for _, s := range v.Singles {
-		if !c.outside(s.First, s.Last) && c.mayHold(s.Least, s.Greatest) {
-			r.singles(s)
-		}
-	}
-	for i := range v.Open {
-		if o := &v.Open[i]; c.inside(o.Start) {
-			r.open(o)
-		}
-	}
-	for _, s := range v.Late {
-		if !c.outside(s.First, s.Last) && c.mayHold(s.Least, s.Greatest) {
-			r.singles(s)
-		}
-	}
-}
-
 // mayHold reports whether any series of a range counts. Where it is dear to know it says yes.
 func (c *cells) mayHold(least, greatest uint32) bool {
 	if int(least) >= len(c.groupOf) {
@@ -55,6 +23,34 @@ func (c *cells) mayHold(least, greatest uint32) bool {
 
 // maxLook is how many series mayHold looks at.
 const maxLook = 4096
+
+// lateSingles counts points that came after their window was final.
+func (c *cells) lateSingles(s *window.Singles) {
+	for i, series := range s.Series {
+		if at := s.Time(i); c.group(series) >= 0 && c.inside(at) {
+			c.countLate(c.index(at), 1)
+		}
+	}
+}
+
+// lateFulls is lateSingles for windows of several points.
+func (c *cells) lateFulls(f *window.Fulls) {
+	for i, n := range f.Late {
+		if at := f.Start(i); n > 0 && c.group(f.Series[i]) >= 0 && c.inside(at) {
+			c.countLate(c.index(at), uint64(n))
+		}
+	}
+}
+
+func (c *cells) countLate(step int, n uint64) {
+	if n == 0 {
+		return
+	}
+	if c.late == nil {
+		c.late = make([]uint64, c.steps)
+	}
+	c.late[step] += n
+}
 
 // A stepper finds the step of cells that come in runs of one start.
 type stepper struct {
@@ -85,8 +81,6 @@ func (c *cells) group(series uint32) int {
 	}
 	return int(c.groupOf[series])
 }
-
-func (s *scalars) add(v *window.View) { s.scan(v, s) }
 
 func (s *scalars) fulls(c *window.Fulls) {
 	column := c.Sum
@@ -175,7 +169,28 @@ func (c *cells) fillFulls(s *window.Fulls, f filler) {
 	}
 }
 
-func (s *quantiles) add(v *window.View)        { s.scan(v, s) }
+// row adds what the warehouse has added up.
+func (s *scalars) row(slot int, r *GroupRow) {
+	value := r.Sum
+	switch s.kind {
+	case aggMin:
+		value = r.Min
+	case aggMax:
+		value = r.Max
+	case aggLast:
+		value = r.Last
+	}
+	s.put(slot, r.Count, value, r.LastTime)
+}
+
+func (s *quantiles) row(slot int, r *GroupRow) {
+	for _, b := range r.Sketch.Bins() {
+		s.acc[slot].Add(b.Bin, b.Count)
+	}
+}
+
+func (s *distincts) row(slot int, r *GroupRow) { s.acc[slot].Merge(&r.Distinct) }
+
 func (s *quantiles) singles(c *window.Singles) { s.fillSingles(c, s) }
 func (s *quantiles) fulls(c *window.Fulls)     { s.fillFulls(c, s) }
 
@@ -198,7 +213,6 @@ func (s *quantiles) open(o *window.Open) {
 	}
 }
 
-func (s *distincts) add(v *window.View)        { s.scan(v, s) }
 func (s *distincts) singles(c *window.Singles) { s.fillSingles(c, s) }
 func (s *distincts) fulls(c *window.Fulls)     { s.fillFulls(c, s) }
 

@@ -137,15 +137,26 @@ func (v *View) pending(m *metric, loaded Generation, add func(*window.View)) {
 	}
 }
 
-// blocks returns the loaded windows of a metric from the block of first to the block
-// of last, and the generation they are of: all from the cache, or all as of the
-// view's snapshot.
-func (v *View) blocks(ctx context.Context, m *metric, resolution, first, last int64) ([]*hot.Block, Generation, error) {
+// A blockSpan names the blocks that hold windows of a resolution with from ≤ time < to.
+type blockSpan struct {
+	resolution, from, to int64
+}
+
+// maxReads is how many blocks a query reads from the warehouse into the cache; where
+// more are missing it lets the warehouse add up what it has.
+const maxReads = 4
+
+// blocks returns the loaded windows of a metric, and the generation they are of: all
+// from the cache, or all as of the view's snapshot. Where many are missing it returns
+// none of them and calls ask with the snapshot, unless ask is nil.
+func (v *View) blocks(ctx context.Context, m *metric, s blockSpan, ask func(Snapshot) error) ([]*hot.Block, Generation, error) {
 	e := v.engine
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	span := hot.Span(resolution)
+	span := hot.Span(s.resolution)
+	first, last := window.Floor(s.from, span), window.Floor(s.to-1, span)
 	var out []*hot.Block
+	var missed []int // indexes in out
 	for {
 		// Read anew after the snapshot was opened: its generation may reach beyond.
 		e.mu.Lock()
@@ -154,27 +165,35 @@ func (v *View) blocks(ctx context.Context, m *metric, resolution, first, last in
 		if !any || e.options.History == nil {
 			return nil, v.loaded, nil
 		}
-		out = out[:0]
-		missed := false
+		out, missed = out[:0], missed[:0]
 		end := min(last, window.Floor(x.Last, span))
-		for start := max(first, window.Floor(x.First, span)); start <= end && !missed; start += span {
-			key := hot.Key{Metric: m.id, Resolution: resolution, Start: start}
-			b := e.cache.Get(key, uint64(v.loaded))
-			if b == nil && v.snapshot != nil {
-				var err error
-				if b, err = v.readBlock(ctx, m, key); err != nil {
+		begin := max(first, window.Floor(x.First, span))
+		for start := begin; start <= end; start += span {
+			b := e.cache.Get(hot.Key{Metric: m.id, Resolution: s.resolution, Start: start}, uint64(v.loaded))
+			if b == nil {
+				missed = append(missed, len(out))
+			}
+			out = append(out, b)
+		}
+		switch {
+		case len(missed) == 0:
+			return out, v.loaded, nil
+		case v.snapshot == nil:
+			if err := v.open(ctx); err != nil {
+				return nil, 0, err
+			}
+		case len(missed) > maxReads && ask != nil:
+			return nil, v.loaded, ask(v.snapshot)
+		default:
+			for _, i := range missed {
+				b, err := v.readBlock(ctx, m, hot.Key{Metric: m.id, Resolution: s.resolution, Start: begin + int64(i)*span})
+				if err != nil {
 					return nil, 0, err
 				}
 				e.cache.Put(b)
+				out[i] = b
 			}
-			missed = b == nil
-			out = append(out, b)
-		}
-		if !missed {
 			return out, v.loaded, nil
-		}
-		if err := v.open(ctx); err != nil {
-			return nil, 0, err
 		}
 	}
 }
