@@ -203,4 +203,4 @@ func (e *entry) isSet() bool { return e.Type == point.Set }
 func memberHash(member []byte) uint64 { return xxhash.Sum64(member) }
 
 // MemberHash is the hash by which a member of a set is counted.
-func MemberHash(member string) uint64 { return xxhash.Sum64String(member) }
+func MemberHash(member []byte) uint64 { return memberHash(member) }

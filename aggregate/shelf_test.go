@@ -221,7 +221,7 @@ func (s *snapshot) Groups(ctx context.Context, r aggregate.GroupsRequest, yield 
 			x := p.Value[0]
 			state := &window.State{Count: 1, Sum: x, Min: x, Max: x, First: x, Last: x, FirstTime: p.Time[0], LastTime: p.Time[0]}
 			if p.Member != nil {
-				state.Distinct.Add(aggregate.MemberHash(p.Member[0]))
+				state.Distinct.Add(aggregate.MemberHash([]byte(p.Member[0])))
 			} else {
 				state.Sketch.Add(x)
 			}

@@ -2,12 +2,11 @@ package warehouse
 
 import (
 	"context"
-	"database/sql/driver"
 	"fmt"
 	"slices"
-	"time"
 
 	"freshet/aggregate"
+	"freshet/aggregate/window"
 	"freshet/warehouse/duck"
 )
 
@@ -38,12 +37,12 @@ func wantedFunction() duck.Function {
 // Fill writes a chunk of wanted series.
 func (w *wanted) Fill(c *duck.Chunk) (int, error) {
 	n := min(c.Cap(), len(w.series))
-	err := firstError(
-		column(c, 0, n, func(i int) error { return duck.Set(c, 0, i, uint32(w.series[i])) }),
-		column(c, 1, n, func(i int) error { return duck.Set(c, 1, i, w.groups[i]) }),
-	)
+	fillWith(c, 0, 0, w.series[:n], func(id aggregate.SeriesID) uint32 { return uint32(id) })
+	if groups := duck.Values[int32](c, 1); groups != nil {
+		copy(groups, w.groups[:n])
+	}
 	w.series, w.groups = w.series[n:], w.groups[n:]
-	return n, err
+	return n, nil
 }
 
 // A groupStep is one group in one step.
@@ -83,22 +82,7 @@ func (s *snapshot) Groups(ctx context.Context, r aggregate.GroupsRequest, yield 
 		}
 		return c
 	}
-	args := []any{r.From, step, step, r.From, time.UnixMilli(r.From), time.UnixMilli(r.To)}
-	err := s.conn.Rows(ctx, scalarsQuery(r.Resolution), args, nil, func(v []driver.Value) error {
-		c := cell(v[0].(int32), v[1].(int64))
-		count := v[2].(uint64)
-		least, greatest, at := v[4].(float64), v[5].(float64), v[7].(time.Time).UnixMilli()
-		if c.Count == 0 {
-			c.Min, c.Max = least, greatest
-		}
-		c.Sum, c.Min, c.Max = c.Sum+v[3].(float64), min(c.Min, least), max(c.Max, greatest)
-		if c.Count == 0 || at >= c.LastTime {
-			c.Last, c.LastTime = v[6].(float64), at
-		}
-		c.Count += count
-		c.Late += v[8].(uint64)
-		return nil
-	})
+	err := s.scalars(ctx, r, step, cell)
 	if err == nil && (r.WantSketch || r.WantDistinct) {
 		err = s.merge(ctx, r, step, cell)
 	}
@@ -113,52 +97,119 @@ func (s *snapshot) Groups(ctx context.Context, r aggregate.GroupsRequest, yield 
 	return nil
 }
 
-// bucket is the SQL of the start of a time's step: from, step, step, from.
+// bucket is the SQL of the start of the step of a time in microseconds: from, step, step, from.
 const bucket = "((epoch_ms(%s) - ?::BIGINT) // ?::BIGINT * ?::BIGINT + ?::BIGINT)"
 
-// scalarsQuery returns the query that adds up all but sketches and members. Points of
-// sets have no value; their numbers are 0, as those of stored windows are.
-func scalarsQuery(resolution int64) string {
-	if table := levels[resolution]; table != "" {
-		return fmt.Sprintf(`SELECT grp, `+bucket+` AS step, sum(count)::UBIGINT, sum(sum), min(min), max(max),
+// bounds are the arguments of a query with a bucket and a span of time.
+func bounds(r aggregate.GroupsRequest, step int64) []any {
+	return []any{r.From, step, step, r.From, duck.Millis(r.From), duck.Millis(r.To)}
+}
+
+// scalars adds all but sketches and members to the cells. Points of sets have no value;
+// their numbers are 0, as those of stored windows are.
+func (s *snapshot) scalars(ctx context.Context, r aggregate.GroupsRequest, step int64, cell func(int32, int64) *aggregate.GroupRow) error {
+	query := fmt.Sprintf(`SELECT grp, `+bucket+` AS step, count(*)::UBIGINT, coalesce(sum(value), 0), coalesce(min(value), 0), coalesce(max(value), 0),
+		coalesce(arg_max(value, ts), 0), max(ts), count_if(late)::UBIGINT
+		FROM point_rows JOIN wanted_series() USING (series) WHERE ts >= ? AND ts < ? GROUP BY ALL`, "ts")
+	if table := levels[r.Resolution]; table != "" {
+		query = fmt.Sprintf(`SELECT grp, `+bucket+` AS step, sum(count)::UBIGINT, sum(sum), min(min), max(max),
 			arg_max(last, last_ts), max(last_ts), sum(late)::UBIGINT
 			FROM %s JOIN wanted_series() USING (series) WHERE start >= ? AND start < ? GROUP BY ALL`, "start", table)
 	}
-	return fmt.Sprintf(`SELECT grp, `+bucket+` AS step, count(*)::UBIGINT, coalesce(sum(value), 0), coalesce(min(value), 0), coalesce(max(value), 0),
-		coalesce(arg_max(value, ts), 0), max(ts), count_if(late)::UBIGINT
-		FROM point_rows JOIN wanted_series() USING (series) WHERE ts >= ? AND ts < ? GROUP BY ALL`, "ts")
+	return s.session.Read(ctx, query, bounds(r, step), func(c *duck.Chunk) error {
+		groups, steps, counts, sums := duck.Values[int32](c, 0), duck.Values[int64](c, 1), duck.Values[uint64](c, 2), duck.Values[float64](c, 3)
+		least, greatest, last := duck.Values[float64](c, 4), duck.Values[float64](c, 5), duck.Values[float64](c, 6)
+		times, late := duck.Values[int64](c, 7), duck.Values[uint64](c, 8)
+		for i := range c.Len() {
+			g := cell(groups[i], steps[i])
+			if g.Count == 0 {
+				g.Min, g.Max = least[i], greatest[i]
+			}
+			if at := times[i] / 1000; g.Count == 0 || at >= g.LastTime {
+				g.Last, g.LastTime = last[i], at
+			}
+			g.Sum, g.Min, g.Max = g.Sum+sums[i], min(g.Min, least[i]), max(g.Max, greatest[i])
+			g.Count += counts[i]
+			g.Late += late[i]
+		}
+		return nil
+	})
 }
 
 // merge adds sketches and members to the cells.
 func (s *snapshot) merge(ctx context.Context, r aggregate.GroupsRequest, step int64, cell func(int32, int64) *aggregate.GroupRow) error {
-	args := []any{r.From, step, step, r.From, time.UnixMilli(r.From), time.UnixMilli(r.To)}
 	if table := levels[r.Resolution]; table != "" {
-		query := fmt.Sprintf(`SELECT grp, `+bucket+` AS step, sketch, members
-			FROM %s JOIN wanted_series() USING (series) WHERE start >= ? AND start < ? AND (sketch IS NOT NULL OR members IS NOT NULL)`, "start", table)
-		return s.conn.Rows(ctx, query, args, nil, func(v []driver.Value) error {
-			c := cell(v[0].(int32), v[1].(int64))
-			if b, ok := v[2].([]byte); ok && r.WantSketch {
-				if err := c.Sketch.MergeBinary(b); err != nil {
-					return err
-				}
-			}
-			if b, ok := v[3].([]byte); ok && r.WantDistinct {
-				return c.Distinct.MergeBinary(b)
-			}
-			return nil
-		})
+		return s.mergeWindows(ctx, table, r, step, cell)
 	}
 	query := fmt.Sprintf(`SELECT grp, `+bucket+` AS step, value, member
 		FROM point_rows JOIN wanted_series() USING (series) WHERE ts >= ? AND ts < ?`, "ts")
-	return s.conn.Rows(ctx, query, args, nil, func(v []driver.Value) error {
-		c := cell(v[0].(int32), v[1].(int64))
-		if m, ok := v[3].(string); ok {
-			if r.WantDistinct {
-				c.Distinct.Add(aggregate.MemberHash(m))
+	return s.session.Read(ctx, query, bounds(r, step), func(c *duck.Chunk) error {
+		groups, steps, values := duck.Values[int32](c, 0), duck.Values[int64](c, 1), duck.Values[float64](c, 2)
+		for i := range c.Len() {
+			g := cell(groups[i], steps[i])
+			if m := c.Bytes(3, i); m != nil {
+				if r.WantDistinct {
+					g.Distinct.Add(aggregate.MemberHash(m))
+				}
+			} else if r.WantSketch && !c.Null(2, i) {
+				g.Sketch.Add(values[i])
 			}
-		} else if x, ok := v[2].(float64); ok && r.WantSketch {
-			c.Sketch.Add(x)
 		}
 		return nil
 	})
+}
+
+// pieceRows is about how many sketches are read at a time: DuckDB gathers a result before
+// the first of it can be read.
+const pieceRows = 256 << 10
+
+// mergeWindows adds the sketches and members of stored windows, a piece of time at a time.
+func (s *snapshot) mergeWindows(ctx context.Context, table string, r aggregate.GroupsRequest, step int64, cell func(int32, int64) *aggregate.GroupRow) error {
+	columns := "NULL, NULL"
+	switch {
+	case r.WantSketch && r.WantDistinct:
+		columns = "sketch, members"
+	case r.WantSketch:
+		columns = "sketch, NULL"
+	case r.WantDistinct:
+		columns = "NULL, members"
+	}
+	query := fmt.Sprintf(`SELECT grp, `+bucket+` AS step, %s
+		FROM %s JOIN wanted_series() USING (series) WHERE start >= ? AND start < ? AND coalesce(%[2]s) IS NOT NULL`, "start", columns, table)
+	length := max(int64(pieceRows/max(len(r.Series), 1))*r.Resolution/step, 1) * step
+	for at := r.From; at < r.To; at += length {
+		args := bounds(r, step)
+		args[4], args[5] = duck.Millis(at), duck.Millis(min(at+length, r.To))
+		sums := map[*aggregate.GroupRow]*window.Histogram{}
+		err := s.session.Read(ctx, query, args, func(c *duck.Chunk) error { return addEncoded(c, cell, sums) })
+		if err != nil {
+			return err
+		}
+		for g, h := range sums {
+			h.AppendTo(&g.Sketch)
+		}
+	}
+	return nil
+}
+
+// addEncoded adds the sketches of a chunk to sums, its members to the cells themselves.
+func addEncoded(c *duck.Chunk, cell func(int32, int64) *aggregate.GroupRow, sums map[*aggregate.GroupRow]*window.Histogram) error {
+	groups, steps := duck.Values[int32](c, 0), duck.Values[int64](c, 1)
+	for i := range c.Len() {
+		g := cell(groups[i], steps[i])
+		if b := c.Bytes(2, i); b != nil {
+			h := sums[g]
+			if h == nil {
+				h = &window.Histogram{}
+				sums[g] = h
+			}
+			if err := h.MergeBinary(b); err != nil {
+				return err
+			}
+		}
+		if err := g.Distinct.MergeBinary(c.Bytes(3, i)); err != nil {
+			return err
+		}
+	}
+	return nil
 }

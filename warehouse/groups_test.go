@@ -59,7 +59,7 @@ func groupsByHand(t *testing.T, s aggregate.Snapshot, r aggregate.GroupsRequest)
 					st.Late = 1
 				}
 				if p.Member != nil {
-					st.Distinct.Add(aggregate.MemberHash(p.Member[i]))
+					st.Distinct.Add(aggregate.MemberHash([]byte(p.Member[i])))
 				} else {
 					st.Sketch.Add(x)
 				}

@@ -4,7 +4,7 @@ import (
 	"context"
 
 	"freshet/aggregate"
-	"freshet/ingest/point"
+	"freshet/stream"
 	"freshet/warehouse/duck"
 )
 
@@ -107,9 +107,7 @@ func (s *pointSource) Fill(c *duck.Chunk) (int, error) {
 			s.now, s.next = b, 0
 		}
 		take := min(c.Cap()-n, len(s.now.Time)-s.next)
-		if err := s.write(c, n, take); err != nil {
-			return n, err
-		}
+		s.write(c, n, take)
 		n += take
 		s.next += take
 	}
@@ -117,50 +115,59 @@ func (s *pointSource) Fill(c *duck.Chunk) (int, error) {
 }
 
 // write copies rows of the present batch to the chunk, column by column.
-func (s *pointSource) write(c *duck.Chunk, at, n int) error {
-	b, from := s.now, s.next
-	return firstError(
-		column(c, 0, n, func(i int) error { return duck.Set(c, 0, at+i, uint32(b.Series[from+i])) }),
-		column(c, 1, n, func(i int) error { return c.SetTime(1, at+i, b.Time[from+i]) }),
-		column(c, 2, n, func(i int) error {
-			if b.Member != nil && b.Member[from+i] != "" {
-				return duck.Set[any](c, 2, at+i, nil)
-			}
-			return duck.Set(c, 2, at+i, b.Value[from+i])
-		}),
-		column(c, 3, n, func(i int) error {
-			if b.Member == nil || b.Member[from+i] == "" {
-				return duck.Set[any](c, 3, at+i, nil)
-			}
-			return duck.Set(c, 3, at+i, b.Member[from+i])
-		}),
-		column(c, 4, n, func(i int) error { return duck.Set(c, 4, at+i, uint32(b.Shard)) }),
-		column(c, 5, n, func(i int) error { return duck.Set(c, 5, at+i, uint64(b.Offset[from+i])) }),
-		column(c, 6, n, func(i int) error { return duck.Set(c, 6, at+i, uint64(b.Generation)) }),
-		column(c, 7, n, func(i int) error { return duck.Set(c, 7, at+i, b.Late != nil && b.Late[from+i]) }),
-	)
+func (s *pointSource) write(c *duck.Chunk, at, n int) {
+	b, from, to := s.now, s.next, s.next+n
+	fillWith(c, 0, at, b.Series[from:to], func(id aggregate.SeriesID) uint32 { return uint32(id) })
+	fillWith(c, 1, at, b.Time[from:to], func(ms int64) int64 { return ms * 1000 })
+	if values := duck.Values[float64](c, 2); values != nil {
+		copy(values[at:], b.Value[from:to])
+	}
+	s.writeMembers(c, at, n)
+	fillAll(c, 4, at, n, uint32(b.Shard))
+	fillWith(c, 5, at, b.Offset[from:to], func(o stream.Offset) uint64 { return uint64(o) })
+	fillAll(c, 6, at, n, uint64(b.Generation))
+	if b.Late == nil {
+		fillAll(c, 7, at, n, false)
+	} else if late := duck.Values[bool](c, 7); late != nil {
+		copy(late[at:], b.Late[from:to])
+	}
 }
 
-// column calls set for n rows of a column that the query uses.
-func column(c *duck.Chunk, col, n int, set func(i int) error) error {
-	if !c.Wants(col) {
-		return nil
-	}
+// writeMembers writes what a point has: a value or a member.
+func (s *pointSource) writeMembers(c *duck.Chunk, at, n int) {
 	for i := range n {
-		if err := set(i); err != nil {
-			return err
+		set := s.now.Member != nil && s.now.Member[s.next+i] != ""
+		switch {
+		case set && c.Wants(2):
+			c.SetNull(2, at+i)
+		case !set && c.Wants(3):
+			c.SetNull(3, at+i)
+		}
+		if set && c.Wants(3) {
+			c.SetString(3, at+i, s.now.Member[s.next+i])
 		}
 	}
-	return nil
 }
 
-func firstError(errs ...error) error {
-	for _, err := range errs {
-		if err != nil {
-			return err
+// fillWith writes a column that the query uses from row at on, each value as as makes it.
+func fillWith[F any, T uint32 | int64 | uint64](c *duck.Chunk, column, at int, from []F, as func(F) T) {
+	to := duck.Values[T](c, column)
+	if to == nil {
+		return
+	}
+	to = to[at : at+len(from)]
+	for i, x := range from {
+		to[i] = as(x)
+	}
+}
+
+// fillAll writes one value into n rows of a column that the query uses.
+func fillAll[T uint32 | uint64 | bool](c *duck.Chunk, column, at, n int, x T) {
+	if to := duck.Values[T](c, column); to != nil {
+		for i := range n {
+			to[at+i] = x
 		}
 	}
-	return nil
 }
 
 // A seriesSource writes series.
@@ -169,27 +176,26 @@ type seriesSource struct{ rest []aggregate.Series }
 // Fill writes a chunk of series.
 func (s *seriesSource) Fill(c *duck.Chunk) (int, error) {
 	n := min(c.Cap(), len(s.rest))
+	fillWith(c, 0, 0, s.rest[:n], func(e aggregate.Series) uint32 { return uint32(e.ID) })
+	types := duck.Values[uint8](c, 2)
+	var names, values []string
 	for i, e := range s.rest[:n] {
-		err := firstError(
-			column(c, 0, 1, func(int) error { return duck.Set(c, 0, i, uint32(e.ID)) }),
-			column(c, 1, 1, func(int) error { return duck.Set(c, 1, i, e.Metric) }),
-			column(c, 2, 1, func(int) error { return duck.Set(c, 2, i, uint8(e.Type)) }),
-			column(c, 3, 1, func(int) error { return duck.Set(c, 3, i, labelMap(e.Labels)) }),
-		)
-		if err != nil {
-			return i, err
+		if c.Wants(1) {
+			c.SetString(1, i, e.Metric)
+		}
+		if types != nil {
+			types[i] = uint8(e.Type)
+		}
+		if c.Wants(3) {
+			names, values = names[:0], values[:0]
+			for _, l := range e.Labels {
+				names, values = append(names, l.Name), append(values, l.Value)
+			}
+			c.SetMap(3, i, names, values)
 		}
 	}
 	s.rest = s.rest[n:]
 	return n, nil
-}
-
-func labelMap(labels point.Labels) duck.Map {
-	var m duck.Map
-	for _, l := range labels {
-		m.Set(l.Name, l.Value)
-	}
-	return m
 }
 
 // A windowRow is a row of a generation's windows, with sketch and members encoded.
@@ -238,7 +244,7 @@ func newRowSource(ctx context.Context, r *reading, f aggregate.Frozen, resolutio
 	return s
 }
 
-// Fill writes a chunk of windows.
+// Fill writes a chunk of windows. All columns are written: a load uses them all.
 func (s *rowSource) Fill(c *duck.Chunk) (int, error) {
 	if len(s.now) == 0 {
 		b, ok := <-s.batches
@@ -248,28 +254,28 @@ func (s *rowSource) Fill(c *duck.Chunk) (int, error) {
 		s.now = b
 	}
 	n := min(c.Cap(), len(s.now))
-	for i := range n {
-		if err := s.now[i].write(c, i); err != nil {
-			return i, err
-		}
-	}
+	writeWindows(c, s.now[:n])
 	s.now = s.now[n:]
 	return n, nil
 }
 
-// write writes all columns: a load uses them all.
-func (w *windowRow) write(c *duck.Chunk, i int) error {
-	err := firstError(duck.Set(c, 0, i, uint32(w.series)), c.SetTime(1, i, w.start), duck.Set(c, 2, i, w.count))
-	for j, x := range w.numbers {
-		err = firstError(err, duck.Set(c, 3+j, i, x))
+func writeWindows(c *duck.Chunk, rows []windowRow) {
+	fillWith(c, 0, 0, rows, func(w windowRow) uint32 { return uint32(w.series) })
+	fillWith(c, 1, 0, rows, func(w windowRow) int64 { return w.start * 1000 })
+	fillWith(c, 2, 0, rows, func(w windowRow) uint64 { return w.count })
+	for j := range rows[0].numbers {
+		numbers := duck.Values[float64](c, 3+j)
+		for i := range rows {
+			numbers[i] = rows[i].numbers[j]
+		}
 	}
-	return firstError(err, c.SetTime(8, i, w.firstTime), c.SetTime(9, i, w.lastTime), duck.Set(c, 10, i, w.resets),
-		setBlob(c, 11, i, w.sketch), setBlob(c, 12, i, w.members), duck.Set(c, 13, i, w.late))
-}
-
-func setBlob(c *duck.Chunk, column, row int, b []byte) error {
-	if len(b) == 0 {
-		return duck.Set[any](c, column, row, nil)
+	fillWith(c, 8, 0, rows, func(w windowRow) int64 { return w.firstTime * 1000 })
+	fillWith(c, 9, 0, rows, func(w windowRow) int64 { return w.lastTime * 1000 })
+	resets := duck.Values[float64](c, 10)
+	for i := range rows {
+		resets[i] = rows[i].resets
+		c.SetBytes(11, i, rows[i].sketch)
+		c.SetBytes(12, i, rows[i].members)
 	}
-	return duck.Set(c, column, row, b)
+	fillWith(c, 13, 0, rows, func(w windowRow) uint64 { return w.late })
 }

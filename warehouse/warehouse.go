@@ -62,7 +62,7 @@ func Open(ctx context.Context, o Options) (*Warehouse, error) {
 		return nil, errors.Join(fmt.Errorf("warehouse: %w", err), db.Close())
 	}
 	for _, f := range functions() {
-		if err := db.TableFunction(ctx, f); err != nil {
+		if err := db.TableFunction(f); err != nil {
 			return nil, errors.Join(fmt.Errorf("warehouse: %w", err), db.Close())
 		}
 	}

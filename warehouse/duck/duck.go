@@ -1,6 +1,6 @@
 // Package duck is the only importer of DuckDB: it opens a database file with the
-// settings that serving other people's SQL needs, registers table functions written in
-// Go, and reads results in chunks.
+// settings that serving other people's SQL needs, registers functions written in Go, and
+// reads and writes DuckDB's columns in place.
 //
 // Package warehouse calls it. What is committed is durable: DuckDB writes and syncs its
 // own write-ahead log. A file belongs to one DB of one process. The package starts no
@@ -20,6 +20,7 @@ import (
 	"strings"
 
 	duckdb "github.com/duckdb/duckdb-go/v2"
+	"github.com/duckdb/duckdb-go/v2/mapping"
 )
 
 // Options configure a database.
@@ -34,12 +35,37 @@ type Options struct {
 type DB struct {
 	connector *duckdb.Connector
 	pool      *sql.DB
+	raw       mapping.Database // the same database, for sessions
+	contexts  contexts
 }
 
 // Open opens the database file. SQL can then neither reach files nor the network, nor
 // load extensions, and after Lock not change these settings either. The session's time
 // zone is UTC.
 func Open(ctx context.Context, o Options) (*DB, error) {
+	config := o.config()
+	connector, err := duckdb.NewConnector(o.Path+"?"+config.Encode(), nil)
+	if err != nil {
+		return nil, fmt.Errorf("open %s: %w", o.Path, err)
+	}
+	db := &DB{connector: connector, pool: sql.OpenDB(connector)}
+	if err := db.openRaw(o.Path, config); err != nil {
+		return nil, errors.Join(fmt.Errorf("open %s: %w", o.Path, err), db.Close())
+	}
+	settings := []string{"SET GLOBAL TimeZone = 'UTC'", "SET GLOBAL enable_external_access = false"}
+	if o.Exports != "" { // has to be named while the file system is still open
+		settings = slices.Insert(settings, 0, "SET GLOBAL allowed_directories = ["+Quote(o.Exports)+"]")
+	}
+	for _, set := range settings {
+		if _, err := db.pool.ExecContext(ctx, set); err != nil {
+			return nil, errors.Join(fmt.Errorf("open %s: %s: %w", o.Path, set, err), db.Close())
+		}
+	}
+	return db, nil
+}
+
+// config returns the settings that have to be made as the file is opened.
+func (o Options) config() url.Values {
 	q := url.Values{}
 	q.Set("autoinstall_known_extensions", "false")
 	q.Set("autoload_known_extensions", "false")
@@ -54,21 +80,26 @@ func Open(ctx context.Context, o Options) (*DB, error) {
 	if o.Threads > 0 {
 		q.Set("threads", strconv.Itoa(o.Threads))
 	}
-	connector, err := duckdb.NewConnector(o.Path+"?"+q.Encode(), nil)
-	if err != nil {
-		return nil, fmt.Errorf("open %s: %w", o.Path, err)
+	return q
+}
+
+// openRaw opens the driver's database once more, by DuckDB's C interface. It is the same
+// one as long as all settings are.
+func (db *DB) openRaw(path string, settings url.Values) error {
+	var config mapping.Config
+	defer mapping.DestroyConfig(&config)
+	ok := mapping.CreateConfig(&config) != mapping.StateError && mapping.SetConfig(config, "duckdb_api", "go") != mapping.StateError
+	for name := range settings {
+		ok = ok && mapping.SetConfig(config, name, settings.Get(name)) != mapping.StateError
 	}
-	db := &DB{connector: connector, pool: sql.OpenDB(connector)}
-	settings := []string{"SET GLOBAL TimeZone = 'UTC'", "SET GLOBAL enable_external_access = false"}
-	if o.Exports != "" { // has to be named while the file system is still open
-		settings = slices.Insert(settings, 0, "SET GLOBAL allowed_directories = ["+Quote(o.Exports)+"]")
+	if !ok {
+		return errors.New("the settings are refused")
 	}
-	for _, set := range settings {
-		if _, err := db.pool.ExecContext(ctx, set); err != nil {
-			return nil, errors.Join(fmt.Errorf("open %s: %s: %w", o.Path, set, err), db.Close())
-		}
+	var words string
+	if mapping.GetOrCreateFromCache(duckdb.GetInstanceCache(), path, &db.raw, config, &words) == mapping.StateError {
+		return errors.New(words)
 	}
-	return db, nil
+	return nil
 }
 
 // Lock ends changes of settings, which DuckDB itself makes in some ALTER statements.
@@ -79,10 +110,17 @@ func (db *DB) Lock(ctx context.Context) error {
 }
 
 // Close closes the file. No connection may be in use.
-func (db *DB) Close() error { return errors.Join(db.pool.Close(), db.connector.Close()) }
+func (db *DB) Close() error {
+	mapping.Close(&db.raw)
+	return errors.Join(db.pool.Close(), db.connector.Close())
+}
 
 // A Conn is one connection of the pool, used by one goroutine at a time.
-type Conn struct{ conn *sql.Conn }
+type Conn struct {
+	conn *sql.Conn
+	db   *DB
+	id   uint64
+}
 
 // Conn takes a connection out of the pool. The caller closes it.
 func (db *DB) Conn(ctx context.Context) (*Conn, error) {
@@ -90,7 +128,11 @@ func (db *DB) Conn(ctx context.Context) (*Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Conn{c}, nil
+	id, err := duckdb.ConnId(c)
+	if err != nil {
+		return nil, errors.Join(err, c.Close())
+	}
+	return &Conn{c, db, id}, nil
 }
 
 // Close gives the connection back.
@@ -98,7 +140,7 @@ func (c *Conn) Close() error { return c.conn.Close() }
 
 // Exec runs statements without a result.
 func (c *Conn) Exec(ctx context.Context, query string, args ...any) error {
-	_, err := c.conn.ExecContext(ctx, query, args...)
+	_, err := c.ExecCount(ctx, query, args...)
 	return err
 }
 
@@ -111,6 +153,7 @@ func (c *Conn) Rollback() {
 
 // ExecCount runs a statement and returns how many rows it changed or wrote.
 func (c *Conn) ExecCount(ctx context.Context, query string, args ...any) (int64, error) {
+	defer c.db.contexts.enter(c.id, ctx)()
 	r, err := c.conn.ExecContext(ctx, query, args...)
 	if err != nil {
 		return 0, err
@@ -120,6 +163,7 @@ func (c *Conn) ExecCount(ctx context.Context, query string, args ...any) (int64,
 
 // Value runs a query whose one row is scanned into dest.
 func (c *Conn) Value(ctx context.Context, query string, args []any, dest ...any) error {
+	defer c.db.contexts.enter(c.id, ctx)()
 	return c.conn.QueryRowContext(ctx, query, args...).Scan(dest...)
 }
 
@@ -133,6 +177,7 @@ type Column struct {
 // values are those of the driver and valid until yield returns. It is a good deal
 // faster than scanning each value.
 func (c *Conn) Rows(ctx context.Context, query string, args []any, begin func([]Column) error, yield func([]driver.Value) error) error {
+	defer c.db.contexts.enter(c.id, ctx)()
 	return c.conn.Raw(func(dc any) error {
 		rows, err := dc.(*duckdb.Conn).QueryContext(ctx, query, named(args))
 		if err != nil {
