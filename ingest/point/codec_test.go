@@ -294,7 +294,7 @@ func TestDecodeRefuses(t *testing.T) {
 }
 
 // FuzzDecode: no payload makes Decode panic, and what it accepts can be written again and
-// read to the same points.
+// read to the same points. How long its numbers are written makes no difference.
 func FuzzDecode(f *testing.F) {
 	for _, in := range goldenPoints() {
 		f.Add(encode(in))
@@ -302,6 +302,12 @@ func FuzzDecode(f *testing.F) {
 	}
 	var b point.Batch
 	f.Fuzz(func(t *testing.T, payload []byte) {
+		if wide, ok := widen(payload); ok {
+			fast, slow := b.Decode(payload), b.Decode(wide)
+			if (fast == nil) != (slow == nil) {
+				t.Fatalf("got error %v, with wide numbers %v", fast, slow)
+			}
+		}
 		if b.Decode(payload) != nil {
 			return
 		}

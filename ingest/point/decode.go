@@ -176,6 +176,10 @@ func (d *decoder) series(b *Batch, n, points int) (sets int) {
 	}
 	first := 0
 	for range n {
+		if d.plainSeries(b, first, points, &sets) {
+			first += int(b.Runs[len(b.Runs)-1].N)
+			continue
+		}
 		run := Run{First: int32(first), label: uint32(len(b.labels) / 2)}
 		run.Metric = d.use(b, mayBeMetric, "metric")
 		kind := d.uvarint()

@@ -1,5 +1,10 @@
 package point
 
+import (
+	"encoding/binary"
+	"math"
+)
+
 // times reads the column of times.
 func (d *decoder) times(b *Batch, points int) {
 	how := d.byte()
@@ -24,12 +29,15 @@ func (d *decoder) times(b *Batch, points int) {
 
 func (d *decoder) deltas(b *Batch, second bool) {
 	head, delta := int64(0), int64(0)
+	numbers := d.ints(b, len(b.Time))
+	if d.err != nil {
+		return
+	}
 	for r := range b.Runs {
 		run := &b.Runs[r]
 		column := b.Time[run.First : run.First+run.N]
 		prev := head
-		for i := range column {
-			n := d.varint()
+		for i, n := range numbers[run.First : run.First+run.N] {
 			if second {
 				n += delta
 				delta = n
@@ -38,10 +46,29 @@ func (d *decoder) deltas(b *Batch, second bool) {
 			column[i] = prev
 		}
 		head = column[0]
-		if d.err != nil {
-			return
-		}
 	}
+}
+
+// ints reads n svarints into b.ints.
+func (d *decoder) ints(b *Batch, n int) []int64 {
+	b.ints = resize(b.ints, n)
+	buf, at := d.buf, d.at
+	for i := range b.ints {
+		u, next := uint32(maxSmall+1), 0
+		if len(buf)-at >= 2 {
+			u, next = small(buf, at)
+		}
+		if u > maxSmall {
+			d.at = at
+			b.ints[i] = d.varint()
+			at = d.at
+			continue
+		}
+		b.ints[i] = int64(u>>1) ^ -int64(u&1)
+		at = next
+	}
+	d.at = at
+	return b.ints
 }
 
 // values reads n values into the places of the points that have one.
@@ -59,13 +86,7 @@ func (d *decoder) values(b *Batch, n int) {
 			column[i] = v
 		}
 	case valuesRaw:
-		if len(d.buf)-d.at < 8*n {
-			d.fail("ends too early")
-			return
-		}
-		for i := range column {
-			column[i] = d.float()
-		}
+		d.floats(column)
 	case valuesDecimal, valuesDelta:
 		d.decimals(b, column, how == valuesDelta)
 	default:
@@ -74,6 +95,27 @@ func (d *decoder) values(b *Batch, n int) {
 	if n < len(b.Value) && d.err == nil {
 		spread(b, n)
 	}
+}
+
+// floats reads a float64 for each of column.
+func (d *decoder) floats(column []float64) {
+	if len(d.buf)-d.at < 8*len(column) {
+		d.fail("ends too early")
+		return
+	}
+	from := d.buf[d.at : d.at+8*len(column)]
+	odd := 0.0 // stays 0 while all are finite
+	for i := range column {
+		v := math.Float64frombits(binary.LittleEndian.Uint64(from[8*i:]))
+		odd += v - v
+		column[i] = v
+	}
+	if odd != 0 { // say which
+		for range column {
+			d.float()
+		}
+	}
+	d.at += len(from)
 }
 
 // spread moves n values, which stand at the front, to the points that are not of sets.
@@ -99,10 +141,7 @@ func (d *decoder) decimals(b *Batch, column []float64, delta bool) {
 	if d.err != nil {
 		return
 	}
-	b.ints = resize(b.ints, len(column))
-	for i := range b.ints {
-		b.ints[i] = d.varint()
-	}
+	d.ints(b, len(column))
 	if d.err != nil {
 		return
 	}
