@@ -139,22 +139,44 @@ func (p *Post) Add(index int, v *point.View) {
 func (p *Post) AddBatch(b *point.Batch) {
 	for r := range b.Runs {
 		run := &b.Runs[r]
-		series := -1 // its number in the builder, once it has one
-		for i := int(run.First); i < int(run.First+run.N); i++ {
-			if err := point.CheckTime(b.Time[i], p.now); err != nil {
-				p.Refuse(i, err)
-				continue
-			}
-			if series < 0 {
-				b.View(r, i, &p.view)
-				series = p.builder.Series(&p.view)
-			}
-			p.builder.AddTo(series, b.Time[i], b.Value[i], b.Member(i))
-			p.accepted++
-			if enough(&p.builder) {
-				p.write()
-				series = -1
-			}
+		if !fits(&p.builder, run) || !p.timely(b.Time[run.First:run.First+run.N]) {
+			p.addOneByOne(b, r)
+			continue
+		}
+		p.builder.AddRun(b, r)
+		p.accepted += int(run.N)
+		if enough(&p.builder) {
+			p.write()
+		}
+	}
+}
+
+// timely reports whether points may have these times.
+func (p *Post) timely(times []int64) bool {
+	good := true
+	for _, t := range times {
+		good = good && t >= point.MinTime && t <= p.now+point.MaxAhead
+	}
+	return good
+}
+
+// addOneByOne adds the points of a run, or refuses them.
+func (p *Post) addOneByOne(b *point.Batch, r int) {
+	run := &b.Runs[r]
+	series := -1 // its number in the builder, once it has one
+	for i := int(run.First); i < int(run.First+run.N); i++ {
+		if err := point.CheckTime(b.Time[i], p.now); err != nil {
+			p.Refuse(i, err)
+			continue
+		}
+		if series < 0 {
+			series = p.builder.SeriesOf(b, r)
+		}
+		p.builder.AddTo(series, b.Time[i], b.Value[i], b.Member(i))
+		p.accepted++
+		if enough(&p.builder) {
+			p.write()
+			series = -1
 		}
 	}
 }

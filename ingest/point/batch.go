@@ -20,6 +20,7 @@ type Batch struct {
 	Value []float64 // 0 for a point of a set
 
 	text     []byte   // the payload
+	serial   uint32   // of what was decoded
 	symbols  []symbol // the symbol table
 	labels   []uint32 // pairs of symbols: name, value
 	member   []span   // for each point, once there is a set; else empty
@@ -166,4 +167,5 @@ func (b *Batch) Reset() {
 	b.Runs, b.Time, b.Value = b.Runs[:0], b.Time[:0], b.Value[:0]
 	b.text, b.symbols, b.labels, b.member = nil, b.symbols[:0], b.labels[:0], b.member[:0]
 	b.rejected, b.reject, b.Mark = 0, nil, Mark{}
+	b.serial++
 }

@@ -21,6 +21,7 @@ type Builder struct {
 	symbolKind  []uint8 // what each may be used as
 	symbolSlots table
 	cached      *cachedSymbols // made when labels come from a Cache
+	copied      copiedSymbols  // of the Batch that AddRun copies from
 
 	// The series, numbered from 0 as they are met. seriesSlots finds them by hash.
 	series      []seriesEntry
@@ -272,12 +273,15 @@ func (b *Builder) NumSeries() int { return len(b.series) }
 // Hash returns the hash of a series: HashOf the same series.
 func (b *Builder) Hash(series int) uint64 { return b.series[series].hash }
 
+// MaxPointBytes is what a point takes of a batch at most, beside its series and its member.
+const MaxPointBytes = 10 + 8 + 2
+
 // Size returns a number of bytes that the batch of all points in b does not exceed. It also grows
 // by the strings of points that Take refused, which b may hold.
 func (b *Builder) Size() int {
-	const header, column, perSymbol, perSeries, perLabel, perPoint = 17 + markSize, 22, 2, 9, 4, 10 + 8 + 2
+	const header, column, perSymbol, perSeries, perLabel = 17 + markSize, 22, 2, 9, 4
 	return header + column + len(b.symbols) + perSymbol*len(b.symbolEnd) + perSeries*len(b.series) +
-		perLabel*len(b.labels) + perPoint*len(b.of) + len(b.members)
+		perLabel*len(b.labels) + MaxPointBytes*len(b.of) + len(b.members)
 }
 
 // Reset empties b and keeps its memory.
@@ -291,5 +295,6 @@ func (b *Builder) Reset() {
 	b.seriesSlots.clear()
 	b.ids, b.rising = b.ids[:0], false
 	b.cached.forget()
+	b.copied.from = nil
 	b.enc.stale = true
 }
