@@ -10,6 +10,7 @@ import (
 type benchCmd struct {
 	Ingest  benchIngest  `cmd:"" help:"Points a second accepted over HTTP, durable and folded."`
 	Live    benchLive    `cmd:"" help:"Milliseconds from a post to the websocket frame that shows it."`
+	Query   benchQuery   `cmd:"" help:"Milliseconds of queries over the last minutes, a day and a month, while points come in."`
 	Load    benchLoad    `cmd:"" help:"Rows a second loaded into the warehouse."`
 	Replay  benchReplay  `cmd:"" help:"Points a second folded again after kill -9."`
 	Kinesis benchKinesis `cmd:"" help:"Records a second put and read over the Kinesis API."`
@@ -48,6 +49,16 @@ type benchLive struct {
 // Run measures live updates.
 func (c *benchLive) Run(in *invocation) error {
 	return c.print(in, func(ctx context.Context) (*bench.Report, error) { return bench.Live(ctx, c.LiveLoad) })
+}
+
+type benchQuery struct {
+	benchFlags
+	bench.QueryLoad
+}
+
+// Run measures queries.
+func (c *benchQuery) Run(in *invocation) error {
+	return c.print(in, func(ctx context.Context) (*bench.Report, error) { return bench.Query(ctx, c.QueryLoad) })
 }
 
 type benchLoad struct {

@@ -2,9 +2,7 @@ package bench
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
-	"net/http"
 	"time"
 )
 
@@ -46,15 +44,8 @@ func Warehouse(ctx context.Context, h History) (*Report, error) {
 	if err != nil {
 		return nil, err
 	}
-	var loaded struct {
-		Generation, Points int64
-		Seconds            float64
-	}
-	data, err := getJSON(ctx, http.MethodPost, p.url+"/api/v1/warehouse/load", nil)
+	loaded, err := p.load(ctx)
 	if err != nil {
-		return nil, err
-	}
-	if err := json.Unmarshal(data, &loaded); err != nil {
 		return nil, err
 	}
 	r.add("rows loaded", float64(loaded.Points)/loaded.Seconds, "/s", fmt.Sprintf("%d points in %.2f s", loaded.Points, loaded.Seconds))

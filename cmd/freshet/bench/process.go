@@ -16,6 +16,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // A process is a server under test.
@@ -107,6 +109,50 @@ func (p *process) kill() error {
 	}
 	_ = p.cmd.Wait() // it was killed
 	return nil
+}
+
+// stop has the process load what is pending and end.
+func (p *process) stop() error {
+	if err := p.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		return err
+	}
+	late := time.AfterFunc(5*time.Minute, func() { _ = p.cmd.Process.Kill() })
+	defer late.Stop()
+	if err := p.cmd.Wait(); err != nil {
+		return fmt.Errorf("the server ended with %w\n%s", err, p.log.String())
+	}
+	return nil
+}
+
+// again stops the server, drops what the system has kept of its files, and starts it with
+// the same data. If it does not start, p is still to be closed.
+func (p *process) again(ctx context.Context) (*process, error) {
+	if err := p.stop(); err != nil {
+		return p, err
+	}
+	if err := p.forget(); err != nil {
+		return p, err
+	}
+	next, _, err := start(ctx, p.dir)
+	if err != nil {
+		return p, err
+	}
+	return next, nil
+}
+
+// forget drops the pages of the server's files from the system's cache.
+func (p *process) forget() error {
+	return filepath.WalkDir(p.dir, func(path string, d os.DirEntry, err error) error {
+		if err != nil || !d.Type().IsRegular() {
+			return err
+		}
+		f, err := os.Open(path)
+		if err != nil {
+			return err
+		}
+		defer f.Close()
+		return unix.Fadvise(int(f.Fd()), 0, 0, unix.FADV_DONTNEED)
+	})
 }
 
 // close ends the process and removes its data.
