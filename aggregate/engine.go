@@ -30,6 +30,7 @@ type Options struct {
 	Lateness        time.Duration    // how far the watermark stays behind the greatest time seen; 0 means 5 min, negative none
 	MaxSeries       int              // 0 means 1,000,000; points of more are counted in one overflow series a metric
 	GenerationBytes int64            // signal Full past this size of the windows in memory; 0 means 96 MiB
+	MaxBytes        int64            // of the windows in memory; beyond it posts are refused and nothing is folded until a load frees some; 0 means 4 times GenerationBytes
 	MaxKeys         int              // of posts, that a shard remembers to tell those that are sent again; 0 means 1,000,000
 	KeyAge          time.Duration    // how long it remembers them, in whole seconds; 0 means 24 h
 	CacheBytes      int64            // of loaded windows kept in memory; 0 means 256 MiB
@@ -52,6 +53,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.GenerationBytes == 0 {
 		o.GenerationBytes = 96 << 20
+	}
+	if o.MaxBytes == 0 {
+		o.MaxBytes = 4 * o.GenerationBytes
 	}
 	if o.MaxKeys == 0 {
 		o.MaxKeys = defaultMaxKeys
@@ -97,6 +101,9 @@ type Engine struct {
 
 	// Written under mu, read by anyone.
 	freeable atomic.Uint64 // generations up to here may be freed
+
+	// Written by the folders, read by anyone.
+	bounded atomic.Bool // the windows in memory have reached Options.MaxBytes
 }
 
 // New returns an engine that goes on where the warehouse ends. It starts nothing.
@@ -179,11 +186,25 @@ func (e *Engine) Window() time.Duration { return e.options.Window }
 // Full receives a value when the windows in memory pass Options.GenerationBytes.
 func (e *Engine) Full() <-chan struct{} { return e.full }
 
+// checkSize asks for a load when a generation has its size. If loads cannot go through
+// and memory has reached its bound, it stops the folders and the posts; nothing is lost
+// by it, the log holds what was acknowledged.
 func (e *Engine) checkSize() {
-	if e.pendingBytes() > e.options.GenerationBytes {
+	n := e.pendingBytes()
+	if n > e.options.GenerationBytes {
 		select {
 		case e.full <- struct{}{}:
 		default:
+		}
+	}
+	was := e.bounded.Load()
+	now := n > e.options.MaxBytes || was && n > e.options.MaxBytes-e.options.MaxBytes/8
+	if now != was && e.bounded.CompareAndSwap(was, now) {
+		e.options.Stream.Throttle(now)
+		if now {
+			e.options.Logger.Warn("memory is full of windows that are not loaded: posts are refused until a load goes through", "bytes", n, "limit", e.options.MaxBytes)
+		} else {
+			e.options.Logger.Info("posts are taken again", "bytes", n)
 		}
 	}
 }
@@ -197,7 +218,7 @@ func (e *Engine) pendingBytes() int64 {
 }
 
 // Freeze ends the open generation in all shards, with every record that was durable
-// when it was called, and returns it. When an earlier one
+// when it was called (or as many as memory had room for), and returns it. When an earlier one
 // is frozen and not loaded yet it returns that one again, and ErrNothingPending when
 // there are no records to load.
 func (e *Engine) Freeze(ctx context.Context) (Frozen, error) {

@@ -36,6 +36,7 @@ type shard struct {
 	lastSeen time.Time // when the last points were folded
 	dirty    bool
 	waiting  []ask
+	unknown  int64 // bytes of records folded since the last publish
 	keys     *ledger
 
 	// Written by fold, read by anyone.
@@ -181,13 +182,20 @@ func (s *shard) fold(ctx context.Context) error {
 	account := time.NewTicker(500 * time.Millisecond)
 	defer account.Stop()
 	for {
+		batches := s.batches
+		if s.engine.bounded.Load() {
+			batches = nil // until a load has freed some memory
+		}
 		select {
-		case b := <-s.batches:
+		case b := <-batches:
 			if b.end {
 				s.drain(b)
 				continue
 			}
 			s.add(b)
+			if s.unknown += int64(len(b.data)); s.unknown > s.engine.options.MaxBytes/16 {
+				s.account()
+			}
 			s.free <- b
 			s.answer()
 		case a := <-s.asks:
@@ -196,14 +204,20 @@ func (s *shard) fold(ctx context.Context) error {
 		case f := <-s.freezes:
 			f.reply <- s.freeze(f.number)
 		case <-account.C:
-			if s.dirty || len(s.gens) > 1 && s.gens[0].number <= s.engine.freed() {
-				s.publish()
-			}
-			s.engine.checkSize()
+			s.account()
+			s.answer()
 		case <-ctx.Done():
 			return nil
 		}
 	}
+}
+
+// account makes the size of what is folded known, and frees what is loaded.
+func (s *shard) account() {
+	if s.dirty || len(s.gens) > 1 && s.gens[0].number <= s.engine.freed() {
+		s.publish()
+	}
+	s.engine.checkSize()
 }
 
 // add folds a batch.
@@ -279,14 +293,16 @@ func (g *generation) fold(id int, width int64) *window.Fold {
 	return g.folds[id]
 }
 
-// answer replies to the asks whose offset has been folded.
+// answer replies to the asks whose offset has been folded. When memory is full it replies
+// to all: the view says what it covers.
 func (s *shard) answer() {
 	if len(s.waiting) == 0 {
 		return
 	}
 	rest := s.waiting[:0]
+	bounded := s.engine.bounded.Load()
 	for _, a := range s.waiting {
-		if a.at > s.next {
+		if a.at > s.next && !bounded {
 			rest = append(rest, a)
 			continue
 		}
@@ -319,6 +335,7 @@ func (s *shard) publish() {
 		bytes += g.bytes + g.repeats.bytes()
 	}
 	s.bytes.Store(bytes)
+	s.unknown = 0
 	s.remembered.Store(int64(s.keys.count))
 	s.dirty = false
 	s.view.Store(v)

@@ -21,6 +21,7 @@ type Stats struct {
 	Metrics      int
 	Overflowed   uint64 // look-ups that ended in an overflow series
 	PendingBytes int64  // of windows in memory
+	Throttled    bool   // they have reached their bound, and posts are refused
 	Open, Loaded Generation
 	Shards       []ShardStats
 	Cache        hot.Stats
@@ -35,7 +36,7 @@ type ShardStats struct {
 
 // Stats returns the present state.
 func (e *Engine) Stats() Stats {
-	s := Stats{PendingBytes: e.pendingBytes(), Overflowed: e.dictionary.Overflowed(), Cache: e.cache.Stats()}
+	s := Stats{PendingBytes: e.pendingBytes(), Throttled: e.bounded.Load(), Overflowed: e.dictionary.Overflowed(), Cache: e.cache.Stats()}
 	s.Series, s.Metrics = e.dictionary.Len()
 	for _, sh := range e.all() {
 		s.Points += sh.points.Load()

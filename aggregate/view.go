@@ -25,7 +25,8 @@ type View struct {
 	snapshot Snapshot   // opened when the cache lacks a block
 }
 
-// View returns a view that covers every record that was durable when it was called.
+// View returns a view that covers every record that was durable when it was called; when
+// memory is full, those that it had room for.
 // If ctx ends first it returns ctx's error.
 func (e *Engine) View(ctx context.Context) (*View, error) {
 	return e.view(ctx, func(log *stream.Shard) stream.Offset { return log.Durable() })

@@ -86,11 +86,11 @@ func (s *Shard) Holds(h HashKey) bool { return s.first.Compare(h) <= 0 && h.Comp
 // entries of one call follow each other in the shard, without others between them. They
 // are durable when Wait of the Commit returns nil.
 //
-// The error is ErrOverloaded when too much waits, ErrTooLarge, ErrMoved when a reshard
+// The error is ErrOverloaded when too much waits or the stream is throttled, ErrTooLarge, ErrMoved when a reshard
 // closes the shard, ErrShardClosed, a *FailedError or a *DamageError. Nothing is appended
 // then.
 func (s *Shard) Submit(entries []Entry) (*Commit, error) {
-	first, g, err := s.queue.submit(entries)
+	first, g, err := s.submit(entries)
 	if err != nil {
 		return nil, err
 	}
@@ -99,12 +99,19 @@ func (s *Shard) Submit(entries []Entry) (*Commit, error) {
 
 // Append is Submit, then Wait.
 func (s *Shard) Append(ctx context.Context, entries []Entry) (Offset, error) {
-	first, g, err := s.queue.submit(entries)
+	first, g, err := s.submit(entries)
 	if err != nil {
 		return 0, err
 	}
 	c := Commit{first, g}
 	return c.Wait(ctx)
+}
+
+func (s *Shard) submit(entries []Entry) (Offset, *group, error) {
+	if s.stream.throttled.Load() {
+		return 0, nil, fmt.Errorf("what reads the stream cannot follow: %w", ErrOverloaded)
+	}
+	return s.queue.submit(entries)
 }
 
 // Durable is the offset after the last record that is fsynced and can be read.

@@ -19,7 +19,13 @@ type Stream struct {
 	shape     atomic.Pointer[shape]
 	retention atomic.Int64 // milliseconds; 0 means the log's
 	encrypted atomic.Bool
+
+	throttled atomic.Bool // written and read by anyone
 }
+
+// Throttle refuses all submissions with ErrOverloaded from now on, or takes them again:
+// for a reader that cannot follow any more. It is not stored.
+func (s *Stream) Throttle(on bool) { s.throttled.Store(on) }
 
 // shape is the shards of a stream between two changes. It never changes.
 type shape struct {

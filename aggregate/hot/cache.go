@@ -133,10 +133,19 @@ func (c *Cache) Loaded(generation uint64, keys map[Key]struct{}) {
 type Stats struct {
 	Hits, Misses   uint64
 	Added, Evicted uint64 // bytes
+	Rejected       uint64 // blocks that were not admitted
+}
+
+// Ratio returns which part of the look-ups were hits, 0 when there were none.
+func (s Stats) Ratio() float64 {
+	if s.Hits+s.Misses == 0 {
+		return 0
+	}
+	return float64(s.Hits) / float64(s.Hits+s.Misses)
 }
 
 // Stats returns the cache's counts.
 func (c *Cache) Stats() Stats {
 	m := c.blocks.Metrics
-	return Stats{Hits: m.Hits(), Misses: m.Misses(), Added: m.CostAdded(), Evicted: m.CostEvicted()}
+	return Stats{Hits: m.Hits(), Misses: m.Misses(), Added: m.CostAdded(), Evicted: m.CostEvicted(), Rejected: m.SetsRejected()}
 }

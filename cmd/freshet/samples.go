@@ -23,9 +23,14 @@ func (s *server) samples() []web.Sample {
 		{Name: "freshet_aggregate_metrics", Help: "Metrics in the dictionary.", Value: float64(engine.Metrics)},
 		{Name: "freshet_aggregate_overflow_total", Help: "Look-ups of series beyond the limit.", Value: float64(engine.Overflowed)},
 		{Name: "freshet_aggregate_pending_bytes", Help: "Windows in memory that are not loaded.", Value: float64(engine.PendingBytes)},
+		{Name: "freshet_aggregate_throttled", Help: "1 while posts are refused because windows in memory have reached their bound.", Value: flag(engine.Throttled)},
 		{Name: "freshet_aggregate_generation", Help: "The generation that takes points.", Value: float64(engine.Open)},
 		{Name: "freshet_aggregate_cache_hits_total", Help: "Blocks of loaded windows found in the cache.", Value: float64(engine.Cache.Hits)},
 		{Name: "freshet_aggregate_cache_misses_total", Help: "Blocks of loaded windows not found in the cache.", Value: float64(engine.Cache.Misses)},
+		{Name: "freshet_aggregate_cache_hit_ratio", Help: "Hits of the cache among all look-ups since the start.", Value: engine.Cache.Ratio()},
+		{Name: "freshet_aggregate_cache_bytes", Help: "Blocks in the cache.", Value: float64(engine.Cache.Added - engine.Cache.Evicted)},
+		{Name: "freshet_aggregate_cache_rejected_total", Help: "Blocks that the cache did not admit, because those in it are asked for more often.", Value: float64(engine.Cache.Rejected)},
+		{Name: "freshet_aggregate_cache_evicted_bytes_total", Help: "Blocks that made room for others.", Value: float64(engine.Cache.Evicted)},
 		{Name: "freshet_warehouse_generation", Help: "The last generation loaded.", Value: float64(engine.Loaded)},
 		{Name: "freshet_warehouse_points_total", Help: "Points loaded.", Value: float64(loads.Points)},
 		{Name: "freshet_warehouse_loads_total", Help: "Generations loaded.", Value: float64(loads.Loads)},
@@ -35,6 +40,14 @@ func (s *server) samples() []web.Sample {
 		{Name: "freshet_live_skips_total", Help: "Times that a viewer fell behind.", Value: float64(hub.Skips)},
 	}
 	return append(out, s.shardSamples()...)
+}
+
+// flag returns 1 for yes.
+func flag(yes bool) float64 {
+	if yes {
+		return 1
+	}
+	return 0
 }
 
 // shardSamples returns the samples with one value a shard.
