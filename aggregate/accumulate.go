@@ -27,6 +27,9 @@ type accumulator interface {
 	merge(into, from int)
 	// total returns what a group comes to over all steps, for ranking.
 	total(group int) float64
+	// hop makes of the steps the windows of n of them each that end with step n-1 and
+	// with every one after it.
+	hop(n int)
 }
 
 // cells is the part that accumulators share: where a cell goes.

@@ -17,14 +17,35 @@ func (a *Answer) MarshalJSON() ([]byte, error) {
 func (a *Answer) AppendFields(b []byte) []byte {
 	b = append(b, `"step_ms":`...)
 	b = strconv.AppendInt(b, a.StepMS, 10)
+	if a.Step != "" {
+		b = AppendString(append(b, `,"step":`...), a.Step)
+	}
 	b = append(b, ',')
 	b = AppendColumns(b, a.Times, a.Series)
-	b = append(b, `,"provisional_from":`...)
-	b = strconv.AppendInt(b, a.ProvisionalFrom, 10)
-	b = append(b, `,"watermark":`...)
-	b = strconv.AppendInt(b, a.Watermark, 10)
+	b = a.AppendDate(b)
 	b = append(b, `,"covers":`...)
 	return appendStrings(b, a.Covers)
+}
+
+// AppendDate appends the fields that say how far the answer is complete, a comma before
+// each.
+func (a *Answer) AppendDate(b []byte) []byte {
+	if a.Revisions != nil {
+		b = append(b, `,"revisions":[`...)
+		for i, n := range a.Revisions {
+			if i > 0 {
+				b = append(b, ',')
+			}
+			b = strconv.AppendUint(b, n, 10)
+		}
+		b = append(b, ']')
+	}
+	b = append(b, `,"provisional_from":`...)
+	b = strconv.AppendInt(b, a.ProvisionalFrom, 10)
+	b = append(b, `,"final_until":`...)
+	b = strconv.AppendInt(b, a.FinalUntil, 10)
+	b = append(b, `,"watermark":`...)
+	return strconv.AppendInt(b, a.Watermark, 10)
 }
 
 // AppendColumns appends the fields times and series of a JSON object.
@@ -51,6 +72,9 @@ func (v *Values) appendJSON(b []byte) []byte {
 	b = appendStrings(b, v.Labels)
 	if v.Other {
 		b = append(b, `,"other":true`...)
+	}
+	if v.Compare != "" {
+		b = AppendString(append(b, `,"compare":`...), v.Compare)
 	}
 	b = append(b, `,"values":[`...)
 	for i, x := range v.Values {

@@ -361,3 +361,27 @@ func TestGenerationsAreFrozenLoadedAndFreed(t *testing.T) {
 		t.Errorf("the loaded generation is still counted from memory: %q", after)
 	}
 }
+
+// newEngine returns an engine without points that does not run.
+func newEngine(t testing.TB) *aggregate.Engine {
+	t.Helper()
+	log, err := stream.Open(stream.Options{Dir: t.TempDir()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	metrics, err := log.Create("metrics", 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	e, err := aggregate.New(aggregate.Options{Stream: metrics})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	if err := e.Run(ctx); err != nil { // it answers what it has from now on
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = log.Close() })
+	return e
+}

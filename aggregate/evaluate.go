@@ -2,11 +2,8 @@ package aggregate
 
 import (
 	"context"
-	"math"
 	"slices"
 	"time"
-
-	"freshet/aggregate/window"
 )
 
 // maxLag is how long a query waits for what was durable when it came to be folded.
@@ -38,35 +35,107 @@ func (p *Plan) Steps(now int64) (from, to int64) {
 	} else if end == 0 {
 		end = now + 1
 	}
-	return window.Floor(from, p.StepMS), window.Floor(end-1, p.StepMS) + p.StepMS
+	return p.grid.floor(from), p.grid.move(p.grid.floor(end-1), 1)
 }
 
-// Evaluate answers the query for the steps from ≤ start < to, both multiples of the step.
+// Floor returns the start of the step that a time lies in.
+func (p *Plan) Floor(at int64) int64 { return p.grid.floor(at) }
+
+// Whole reports whether the answer is evaluated as a whole or not at all: its series
+// are ranked, or what a step shows depends on all that lie before it.
+func (p *Plan) Whole() bool {
+	for _, s := range p.sources {
+		if s.top > 0 {
+			return true
+		}
+	}
+	return p.Query.Top > 0 || p.calc.whole()
+}
+
+// ChangedSince returns the least time that a step shows other data of than in an earlier
+// view of the same engine, and false if none does.
+func (p *Plan) ChangedSince(v, before *View) (int64, bool) {
+	var least int64
+	changed := false
+	for _, s := range p.sources {
+		if at, ok := v.ChangedSince(before, s.name); ok && (!changed || at < least) {
+			least, changed = at, true
+		}
+	}
+	return least, changed
+}
+
+// Date returns an answer without series that says how far one of the view is complete
+// whose first step starts at from.
+func (p *Plan) Date(v *View, from int64) Answer {
+	var a Answer
+	p.date(&a, v, from)
+	return a
+}
+
+// Times returns the starts of the steps from ≤ start < to.
+func (p *Plan) Times(from, to int64) []int64 {
+	s := p.grid.span(from, to, 0)
+	times := make([]int64, s.steps)
+	for i := range times {
+		times[i] = s.start(i)
+	}
+	return times
+}
+
+// Evaluate answers the query for the steps from ≤ start < to, both where steps begin.
+// Where Whole is true, from is that of Steps.
 func (p *Plan) Evaluate(ctx context.Context, v *View, from, to int64) (*Answer, error) {
-	a := &Answer{StepMS: p.StepMS, Watermark: v.Watermark(), Covers: v.covers(v.pin.loaded), Series: []Values{}}
-	s := span{from: from, step: p.StepMS, steps: int((to - from) / p.StepMS)}
-	a.Times = make([]int64, s.steps)
-	for i := range a.Times {
-		a.Times[i] = from + int64(i)*p.StepMS
+	a := &Answer{StepMS: p.StepMS, Step: unitNames[p.grid.unit], Times: p.Times(from, to), Series: []Values{}, Covers: v.covers(v.pin.loaded)}
+	p.date(a, v, from)
+	for _, s := range p.sources {
+		if err := s.refresh(); err != nil {
+			return nil, err
+		}
 	}
-	a.ProvisionalFrom = max(from, window.Floor(v.Head(), p.StepMS))
-	if err := p.refresh(); err != nil {
-		return nil, err
-	}
-	if len(p.groups) == 0 || s.steps == 0 {
+	if len(a.Times) == 0 {
 		return a, nil
 	}
-	if n := len(p.groups) * s.steps; n > maxCells {
-		return nil, refuse("%d series in %d steps make %d values; the limit is %d: narrow by or where, or take a longer step",
-			len(p.groups), s.steps, n, maxCells)
-	}
-	acc, loaded, err := p.accumulate(ctx, v, s)
+	full := p.grid.span(from, to, p.before)
+	read, err := p.gather(ctx, v, full)
 	if err != nil {
 		return nil, err
 	}
-	a.Covers = v.covers(loaded)
-	a.Series = p.series(acc, s)
-	return a, nil
+	if len(read) > 0 {
+		a.Covers = v.covers(read[0].loaded)
+	}
+	a.Revisions = p.revisions(read, full)
+	a.Series, err = p.series(ctx, read, full)
+	return a, err
+}
+
+// date says how far the answer is complete.
+func (p *Plan) date(a *Answer, v *View, from int64) {
+	a.Watermark = v.Watermark()
+	a.ProvisionalFrom = max(from, p.grid.floor(v.Head()))
+	a.FinalUntil = p.grid.floor(a.Watermark)
+}
+
+// revisions returns how many late points each step has taken in, nil for none.
+func (p *Plan) revisions(read []*reading, full span) []uint64 {
+	var out []uint64
+	for _, r := range read {
+		if r.shift != (shift{}) || r.late == nil {
+			continue
+		}
+		if out == nil {
+			out = make([]uint64, full.steps)
+		}
+		for step := range out { // the last pane of its window is step+panes-1
+			for _, n := range r.late[step : step+r.panes] {
+				out[step] += n
+			}
+		}
+	}
+	if out = out[min(p.before, len(out)):]; slices.Max(append(out, 0)) == 0 {
+		return nil
+	}
+	return out
 }
 
 // resolution returns the coarsest windows of which every step is made.
@@ -77,60 +146,4 @@ func (s span) resolution(of []int64) int64 {
 		}
 	}
 	return of[0]
-}
-
-// series returns the groups that have any value, those with labels in order, or with
-// top the greatest first and the rest as one.
-func (p *Plan) series(acc accumulator, s span) []Values {
-	groups := p.groups
-	order := make([]int, 0, len(groups))
-	other := -1
-	if top := p.Query.Top; top > 0 && len(groups) > top {
-		score := make([]float64, len(groups))
-		for g := range groups {
-			score[g] = acc.total(g)
-		}
-		ranked := rank(groups, score)
-		order = append(order, ranked[:top]...)
-		other = ranked[top]
-		for _, g := range ranked[top+1:] {
-			acc.merge(other, g)
-		}
-		order = append(order, other)
-	} else {
-		for g := range groups {
-			order = append(order, g)
-		}
-		if top > 0 {
-			score := make([]float64, len(groups))
-			for g := range groups {
-				score[g] = acc.total(g)
-			}
-			order = rank(groups, score)
-		} else {
-			slices.SortFunc(order, func(a, b int) int {
-				if groups[a].key < groups[b].key {
-					return -1
-				}
-				return 1
-			})
-		}
-	}
-	out := make([]Values, 0, len(order))
-	for _, g := range order {
-		values := make([]float64, s.steps)
-		any := false
-		for i := range values {
-			values[i] = acc.value(g, i)
-			any = any || !math.IsNaN(values[i])
-		}
-		switch {
-		case !any:
-		case g == other:
-			out = append(out, Values{Labels: map[string]string{}, Other: true, Values: values})
-		default:
-			out = append(out, Values{Labels: p.labels(g), Values: values})
-		}
-	}
-	return out
 }

@@ -66,24 +66,105 @@ type Plan struct {
 	Query Query
 	// RangeMS is how far the query reaches back from now; 0 means From and To.
 	RangeMS int64
-	// StepMS is the length of a step, a multiple of the base window.
+	// StepMS is the length of a step, a multiple of the base window; 0 where the calendar
+	// says it.
 	StepMS int64
 
+	engine  *Engine
+	grid    grid
+	sources []*source
+	leaves  []leaf // what is read, of the sources
+	calc    *calc  // what is made of it
+	compare *calc  // the same, a period earlier; nil for none
+	before  int    // steps before the first that are read
+	steps   int    // of an answer, at most
+}
+
+// A source is one metric's part of a query.
+type source struct {
 	*selection
+	panes int // steps that a value covers: more than one where windows hop
+	top   int
+}
+
+// A leaf is a source read earlier by a shift.
+type leaf struct {
+	*source
+	shift shift
 }
 
 // Plan checks a query.
 func (e *Engine) Plan(q Query) (*Plan, error) {
-	p := &Plan{Query: q}
-	var err error
-	if p.selection, err = e.selection(q); err != nil {
-		return nil, err
-	}
+	p := &Plan{Query: q, engine: e}
 	if err := p.planTime(); err != nil {
 		return nil, err
 	}
+	var err error
+	if q.Expr != "" || len(q.Queries) > 0 {
+		err = p.planExpr()
+	} else {
+		err = p.planSource()
+	}
+	if err != nil {
+		return nil, err
+	}
+	p.before = p.calc.reach()
+	if n := p.steps + p.before; n > MaxSteps {
+		return nil, refuse("expr reads %d steps before the first: with the range they make %d; the limit is %d", p.before, n, MaxSteps)
+	}
 	return p, nil
 }
+
+// planSource checks a query of one metric.
+func (p *Plan) planSource() error {
+	s, err := p.source(p.Query)
+	if err != nil {
+		return err
+	}
+	if p.calc, err = p.leafOf(s, shift{}); err != nil || p.Query.Compare == "" {
+		return err
+	}
+	by, err := p.grid.parseShift(p.Query.Compare, p.width())
+	if err != nil {
+		return refuse("compare %q: %v", p.Query.Compare, err)
+	}
+	p.compare, err = p.leafOf(s, by)
+	return err
+}
+
+// source checks the part of a query that is about one metric, and adds it to the sources.
+func (p *Plan) source(q Query) (*source, error) {
+	sel, err := p.engine.selection(q)
+	if err != nil {
+		return nil, err
+	}
+	s := &source{selection: sel, panes: 1, top: q.Top}
+	if q.Window != "" {
+		if s.panes, err = p.panesOf(q.Window); err != nil {
+			return nil, err
+		}
+	}
+	p.sources = append(p.sources, s)
+	return s, nil
+}
+
+// panesOf returns of how many steps a window consists.
+func (p *Plan) panesOf(text string) (int, error) {
+	ms, err := parseDuration(text)
+	switch {
+	case err != nil:
+		return 0, refuse("window %q: %v", text, err)
+	case p.grid.unit != noUnit:
+		return 0, refuse("window needs steps of one length; step is %s", unitNames[p.grid.unit])
+	case ms%p.grid.step != 0:
+		return 0, refuse("window %q is not a multiple of the step of %d ms", text, p.grid.step)
+	case int64(p.steps)+ms/p.grid.step > MaxSteps:
+		return 0, refuse("window %q has %d steps: with the range they make %d; the limit is %d", text, ms/p.grid.step, int64(p.steps)+ms/p.grid.step, MaxSteps)
+	}
+	return int(ms / p.grid.step), nil
+}
+
+func (p *Plan) width() int64 { return p.engine.options.Window.Milliseconds() }
 
 // selection checks the parts of a query that say what is counted.
 func (e *Engine) selection(q Query) (*selection, error) {
@@ -109,9 +190,9 @@ func (e *Engine) selection(q Query) (*selection, error) {
 	return p, err
 }
 
-// planTime checks range, from, to and step.
+// planTime checks range, from, to, step and zone.
 func (p *Plan) planTime() error {
-	q, width := p.Query, p.engine.options.Window.Milliseconds()
+	q := p.Query
 	span := int64(q.To) - int64(q.From)
 	switch {
 	case q.Range != "" && (q.From != 0 || q.To != 0):
@@ -131,21 +212,50 @@ func (p *Plan) planTime() error {
 	if span <= 0 {
 		return refuse("the query covers %d ms; from must lie before to", span)
 	}
-	if q.Step == "" || q.Step == "auto" {
-		p.StepMS = autoStep(span, width)
-	} else {
+	if err := p.planStep(span); err != nil {
+		return err
+	}
+	least := p.grid.step
+	if p.grid.unit != noUnit {
+		least = []int64{1, 23 * hour, 6 * 24 * hour, 27 * 24 * hour}[p.grid.unit]
+	}
+	if n := span/least + 1; n > MaxSteps {
+		return refuse("range over step makes %d steps; the limit is %d", n, MaxSteps)
+	}
+	p.steps = int(span/least + 1)
+	return nil
+}
+
+// planStep checks step and zone.
+func (p *Plan) planStep(span int64) error {
+	q := p.Query
+	p.grid.unit = parseUnit(q.Step)
+	switch {
+	case p.grid.unit != noUnit:
+		zone, err := time.LoadLocation(q.Zone)
+		if err != nil || q.Zone == "Local" {
+			return refuse("zone %q is not a time zone such as Europe/Berlin", q.Zone)
+		}
+		p.grid.zone = zone
+		if w := p.width(); hour%w != 0 {
+			return refuse("step %s needs a window that an hour is a multiple of; it has %d ms", q.Step, w)
+		}
+		return nil
+	case q.Zone != "":
+		return refuse("zone is for steps of the calendar: day, week or month; step is %q", q.Step)
+	case q.Step == "" || q.Step == "auto":
+		p.StepMS = autoStep(span, p.width())
+	default:
 		d, err := parseDuration(q.Step)
 		if err != nil {
 			return refuse("step %q: %v", q.Step, err)
 		}
 		p.StepMS = d
 	}
-	if p.StepMS%width != 0 {
-		return refuse("step %q is not a multiple of the window of %d ms", q.Step, width)
+	if p.StepMS%p.width() != 0 {
+		return refuse("step %q is not a multiple of the window of %d ms", q.Step, p.width())
 	}
-	if n := span/p.StepMS + 1; n > MaxSteps {
-		return refuse("range over step makes %d steps; the limit is %d", n, MaxSteps)
-	}
+	p.grid.step = p.StepMS
 	return nil
 }
 

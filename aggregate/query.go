@@ -8,17 +8,24 @@ import (
 	"time"
 )
 
-// A Query asks for one aggregate of one metric over a span of time.
+// A Query asks for one aggregate of one metric over a span of time, or for what an
+// expression makes of several.
 type Query struct {
-	Metric string            `json:"metric"`
-	Agg    string            `json:"agg"`             // count sum avg min max last rate increase distinct pN (0 < N < 100)
-	By     []string          `json:"by,omitempty"`    // label names to group by
-	Where  map[string]Filter `json:"where,omitempty"` // every label must match
-	Range  string            `json:"range,omitempty"` // back from now, such as 15m
-	From   Time              `json:"from,omitzero"`   // instead of Range
-	To     Time              `json:"to,omitzero"`     // zero means now
-	Step   string            `json:"step,omitempty"`  // such as 10s, or auto
-	Top    int               `json:"top,omitempty"`   // keeps the n greatest series and folds the rest into one; 0 keeps all
+	Metric  string            `json:"metric"`
+	Agg     string            `json:"agg"`               // count sum avg min max last rate increase distinct heatmap pN (0 < N < 100)
+	By      []string          `json:"by,omitempty"`      // label names to group by
+	Where   map[string]Filter `json:"where,omitempty"`   // every label must match
+	Range   string            `json:"range,omitempty"`   // back from now, such as 15m
+	From    Time              `json:"from,omitzero"`     // instead of Range
+	To      Time              `json:"to,omitzero"`       // zero means now
+	Step    string            `json:"step,omitempty"`    // such as 10s; auto; or day, week or month
+	Zone    string            `json:"zone,omitempty"`    // of day, week and month, such as Europe/Berlin; UTC if empty
+	Window  string            `json:"window,omitempty"`  // what a step's value covers, up to the step's end; the step if empty
+	Top     int               `json:"top,omitempty"`     // keeps the n greatest series and folds the rest into one; 0 keeps all
+	Compare string            `json:"compare,omitempty"` // adds the same a period earlier, such as 1d
+
+	Queries map[string]Query `json:"queries,omitempty"` // by name
+	Expr    string           `json:"expr,omitempty"`    // what is made of them, such as a / b * 100
 }
 
 // ParseQuery reads a query from JSON. A field that a query does not have is an error, since
@@ -40,18 +47,22 @@ func ParseQuery(data []byte) (Query, error) {
 // starts at Times[i]; NaN stands for no data and is written as null.
 type Answer struct {
 	StepMS          int64             `json:"step_ms"`
-	Times           []int64           `json:"times"` // epoch milliseconds
+	Step            string            `json:"step,omitempty"` // day, week or month: then StepMS is 0
+	Times           []int64           `json:"times"`          // epoch milliseconds
 	Series          []Values          `json:"series"`
-	ProvisionalFrom int64             `json:"provisional_from"` // steps from here on may still change
-	Watermark       int64             `json:"watermark"`        // epoch milliseconds; 0 when nothing has arrived
-	Covers          map[string]string `json:"covers"`           // by shard: the last sequence number counted
+	Revisions       []uint64          `json:"revisions,omitempty"` // by step, how many late points it has taken in; nil for none
+	ProvisionalFrom int64             `json:"provisional_from"`    // steps from here on still grow
+	FinalUntil      int64             `json:"final_until"`         // steps that end here or before change by late points only
+	Watermark       int64             `json:"watermark"`           // epoch milliseconds; 0 when nothing has arrived
+	Covers          map[string]string `json:"covers"`              // by shard: the last sequence number counted
 }
 
 // Values is one series of an answer.
 type Values struct {
-	Labels map[string]string `json:"labels"`
-	Other  bool              `json:"other,omitempty"` // the rest that top folded together
-	Values []float64         `json:"values"`
+	Labels  map[string]string `json:"labels"`
+	Other   bool              `json:"other,omitempty"`   // the rest that top folded together
+	Compare string            `json:"compare,omitempty"` // how much earlier the values are
+	Values  []float64         `json:"values"`
 }
 
 // Time is an instant in epoch milliseconds. JSON may also give it in RFC 3339.

@@ -68,15 +68,15 @@ func (f *feed) first(ctx context.Context, e *aggregate.Engine) error {
 		return err
 	}
 	f.seen = v
-	f.show(a, v.Now())
+	f.show(a, to, v.Now())
 	return nil
 }
 
 // show makes a whole answer the present state and owes everybody a snapshot.
-func (f *feed) show(a *aggregate.Answer, now int64) {
+func (f *feed) show(a *aggregate.Answer, to, now int64) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.matrix.replace(a)
+	f.matrix.replace(a, to)
 	f.ready, f.latest, f.now, f.err = true, nil, now, ""
 	f.seq++
 	for s := range f.subs {
@@ -91,35 +91,35 @@ func (f *feed) show(a *aggregate.Answer, now int64) {
 // advance brings the feed to a view: it evaluates the steps that may have changed and
 // sends what did.
 func (f *feed) advance(ctx context.Context, v *aggregate.View) error {
-	least, changed := v.ChangedSince(f.seen, f.plan.Query.Metric)
+	least, changed := f.plan.ChangedSince(v, f.seen)
 	from, to := f.plan.Steps(v.Now())
-	end := f.matrix.answer.Times[len(f.matrix.answer.Times)-1] + f.plan.StepMS
-	closed := f.matrix.answer.ProvisionalFrom != max(from, floor(v.Head(), f.plan.StepMS))
-	if !changed && to <= end && !closed {
+	date := f.plan.Date(v, from)
+	dated := f.matrix.answer.ProvisionalFrom != date.ProvisionalFrom || f.matrix.answer.FinalUntil != date.FinalUntil
+	if !changed && to <= f.matrix.end && !dated {
 		f.seen = v
 		return nil
 	}
-	if f.plan.Query.Top > 0 {
+	if f.plan.Whole() {
 		return f.rank(ctx, v, from, to)
 	}
 	// A step that has just begun may hold points already: those whose time was ahead.
-	begin := min(end, to)
+	begin := min(f.matrix.end, to)
 	if changed {
-		begin = min(begin, floor(least, f.plan.StepMS))
+		begin = min(begin, f.plan.Floor(least))
 	}
 	begin = max(begin, from)
 	part, err := f.plan.Evaluate(ctx, v, begin, to)
 	if err != nil {
 		return err
 	}
-	part.ProvisionalFrom = max(from, floor(v.Head(), f.plan.StepMS))
+	part.ProvisionalFrom = date.ProvisionalFrom
 	f.seen = v
 	f.send(part, from, to, v.Now())
 	return nil
 }
 
-// rank evaluates the whole range of a query with top, whose series may have changed
-// places.
+// rank evaluates a query whose steps depend on each other, as those of one with top do,
+// whose series may have changed places.
 func (f *feed) rank(ctx context.Context, v *aggregate.View, from, to int64) error {
 	if now := time.UnixMilli(v.Now()); now.Sub(f.ranked) < f.rankEvery {
 		return nil // f.seen stays, so nothing is forgotten
@@ -134,7 +134,7 @@ func (f *feed) rank(ctx context.Context, v *aggregate.View, from, to int64) erro
 	if f.matrix.sameSeries(a) {
 		f.send(a, from, to, v.Now())
 	} else {
-		f.show(a, v.Now())
+		f.show(a, to, v.Now())
 	}
 	return nil
 }
@@ -144,10 +144,10 @@ func (f *feed) send(part *aggregate.Answer, from, to, now int64) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.err = ""
-	f.matrix.slide(from, to)
-	before := f.matrix.answer.ProvisionalFrom
-	times, series := f.matrix.merge(part)
-	if len(times) == 0 && before == part.ProvisionalFrom {
+	f.matrix.slide(f.plan.Times(from, to), to)
+	before := f.matrix.date()
+	changed := f.matrix.merge(part)
+	if len(changed.Times) == 0 && before == f.matrix.date() {
 		return
 	}
 	f.seq++
@@ -155,7 +155,7 @@ func (f *feed) send(part *aggregate.Answer, from, to, now int64) {
 	if len(f.subs) == 0 {
 		return
 	}
-	frame := newUpdate(f.seq, times, series, part, now)
+	frame := newUpdate(f.seq, &changed, now)
 	for s := range f.subs {
 		s.deliver(frame)
 	}
@@ -186,5 +186,3 @@ func (f *feed) fail(err error) {
 		s.viewer.fail(s.id, err.Error())
 	}
 }
-
-func floor(at, step int64) int64 { return at - at%step }

@@ -88,13 +88,10 @@ func newSnapshot(seq uint64, a *aggregate.Answer, now int64) *Frame {
 }
 
 // newUpdate encodes the columns that changed.
-func newUpdate(seq uint64, times []int64, series []aggregate.Values, a *aggregate.Answer, now int64) *Frame {
+func newUpdate(seq uint64, changed *aggregate.Answer, now int64) *Frame {
 	b := append([]byte(nil), ',')
-	b = aggregate.AppendColumns(b, times, series)
-	b = append(b, `,"provisional_from":`...)
-	b = strconv.AppendInt(b, a.ProvisionalFrom, 10)
-	b = append(b, `,"watermark":`...)
-	b = strconv.AppendInt(b, a.Watermark, 10)
+	b = aggregate.AppendColumns(b, changed.Times, changed.Series)
+	b = changed.AppendDate(b)
 	return &Frame{Op: "update", Seq: seq, rest: appendNow(b, now)}
 }
 
