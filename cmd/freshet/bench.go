@@ -11,6 +11,7 @@ type benchCmd struct {
 	Ingest  benchIngest  `cmd:"" help:"Points a second accepted over HTTP, durable and folded."`
 	Live    benchLive    `cmd:"" help:"Milliseconds from a post to the websocket frame that shows it."`
 	Query   benchQuery   `cmd:"" help:"Milliseconds of queries over the last minutes, a day and a month, while points come in."`
+	Growth  benchGrowth  `cmd:"" help:"Tables of how costs grow with series, shards, viewers and history."`
 	Load    benchLoad    `cmd:"" help:"Rows a second loaded into the warehouse."`
 	Replay  benchReplay  `cmd:"" help:"Points a second folded again after kill -9."`
 	Kinesis benchKinesis `cmd:"" help:"Records a second put and read over the Kinesis API."`
@@ -59,6 +60,16 @@ type benchQuery struct {
 // Run measures queries.
 func (c *benchQuery) Run(in *invocation) error {
 	return c.print(in, func(ctx context.Context) (*bench.Report, error) { return bench.Query(ctx, c.QueryLoad) })
+}
+
+type benchGrowth struct {
+	benchFlags
+	bench.GrowthLoad
+}
+
+// Run measures growth.
+func (c *benchGrowth) Run(in *invocation) error {
+	return c.print(in, func(ctx context.Context) (*bench.Report, error) { return bench.Growth(ctx, c.GrowthLoad) })
 }
 
 type benchLoad struct {

@@ -56,12 +56,13 @@ func Ingest(ctx context.Context, l Load) (*Report, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := p.counts(ctx, ingestMetric, m.points); err != nil {
+	if err := p.counts(ctx, ingestMetric, m.all); err != nil {
 		return nil, err
 	}
 	r := &Report{Name: fmt.Sprintf("ingest: posts of %d points in %s, %d connections, %d series", f.batch, f.codec, l.Connections, l.Series)}
 	r.add("points accepted, durable and folded", m.rate, "/s", fmt.Sprintf("%d points in %.1f s", m.points, m.took))
 	r.add("server CPU a point", m.serverCPU, "µs", "")
+	r.add("server CPU for the first point of a series", m.firstCPU, "µs", "not part of the others")
 	r.add("generator CPU a point", m.ownCPU, "µs", "")
 	r.add("server resident memory", float64(m.resident)/(1<<20), "MiB", fmt.Sprintf("%.0f MiB at its highest", float64(m.peak)/(1<<20)))
 	r.add("posts refused for now (429) and sent again", float64(m.refused), "", "")
@@ -70,14 +71,29 @@ func Ingest(ctx context.Context, l Load) (*Report, error) {
 
 // An intake is what a server took in, and what that cost.
 type intake struct {
-	tally
+	tally                     // of the posts at full speed
+	all               int64   // points, those of the first round included
 	took, rate        float64 // s, points/s
+	firstCPU          float64 // µs of the server for the first point of a series
 	serverCPU, ownCPU float64 // µs a point
 	resident, peak    int64   // bytes
 }
 
-// measure posts at full speed and waits until all of it is folded.
+// measure posts a point of every series, then at full speed, and waits until all of it is
+// folded.
 func (l Load) measure(ctx context.Context, p *process) (m intake, err error) {
+	start, err := p.cpu()
+	if err != nil {
+		return m, err
+	}
+	now := time.Now()
+	first, err := l.fleet().fill(ctx, p.host, l.Connections, now, now.Add(time.Second), time.Second)
+	if err != nil {
+		return m, err
+	}
+	if err := p.folded(ctx, first.points); err != nil {
+		return m, err
+	}
 	before, err := p.cpu()
 	if err != nil {
 		return m, err
@@ -86,17 +102,19 @@ func (l Load) measure(ctx context.Context, p *process) (m intake, err error) {
 	if m.tally, err = l.fleet().pour(ctx, p.host, l.Connections, 0, began.Add(l.Duration), nil); err != nil {
 		return m, err
 	}
-	if err := p.folded(ctx, m.points); err != nil {
+	m.all = first.points + m.points
+	if err := p.folded(ctx, m.all); err != nil {
 		return m, err
 	}
 	m.took = time.Since(began).Seconds()
-	m.rate = float64(m.points) / m.took
-	m.ownCPU = (ownCPU() - own) / float64(m.points) * 1e6
 	after, err := p.cpu()
 	if err != nil {
 		return m, err
 	}
+	m.rate = float64(m.points) / m.took
+	m.firstCPU = (before - start) / float64(first.points) * 1e6
 	m.serverCPU = (after - before) / float64(m.points) * 1e6
+	m.ownCPU = (ownCPU() - own) / float64(m.points) * 1e6
 	if m.resident, err = p.resident(); err != nil {
 		return m, err
 	}

@@ -76,6 +76,7 @@ type showing struct {
 	frames            int64
 	frameBytes, aRead float64 // bytes of a frame, frames that came with one read
 	serverCPU, ownCPU float64 // of one core
+	took              float64 // s
 	resident          int64   // of the server
 }
 
@@ -167,12 +168,12 @@ func (pr *probe) measure(ctx context.Context, p *process, conn *rawConn, c *crow
 			return s, fmt.Errorf("%d times a post was not shown within 30 s", pr.left.Load())
 		}
 	}
-	took := time.Since(began).Seconds()
+	s.took = time.Since(began).Seconds()
 	after, err := p.cpu()
 	if err != nil {
 		return s, err
 	}
-	s.serverCPU, s.ownCPU = (after-cpu)/took, (ownCPU()-own)/took
+	s.serverCPU, s.ownCPU = (after-cpu)/s.took, (ownCPU()-own)/s.took
 	s.frames = c.frames.Load() - frames
 	s.frameBytes = float64(c.bytes.Load()-bytes) / float64(max(s.frames, 1))
 	s.aRead = float64(s.frames) / float64(max(c.reads.Load()-reads, 1))

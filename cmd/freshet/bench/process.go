@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net/http"
 	"os"
 	"os/exec"
@@ -30,6 +31,7 @@ type process struct {
 	api     bool
 	kinesis string
 	log     bytes.Buffer
+	took    time.Duration // to start
 }
 
 // start runs this program as a server on a data directory, "" for a new one, and waits
@@ -65,7 +67,8 @@ func start(ctx context.Context, dir string, args ...string) (*process, time.Dura
 	if err := p.ready(ctx, stdout); err != nil {
 		return nil, 0, errors.Join(fmt.Errorf("the server did not start: %w\n%s", err, p.log.String()), p.close())
 	}
-	return p, time.Since(began), nil
+	p.took = time.Since(began)
+	return p, p.took, nil
 }
 
 // ready reads the address that the server prints and waits until it is ready.
@@ -199,14 +202,24 @@ func (p *process) cpu() (float64, error) {
 }
 
 // logBytes returns the size of the stream's files.
-func (p *process) logBytes() (n int64, err error) {
-	err = filepath.WalkDir(filepath.Join(p.dir, "streams"), func(path string, d os.DirEntry, err error) error {
+func (p *process) logBytes() (int64, error) { return p.size("streams") }
+
+// size returns the size of the files under a name in the data directory, those that are
+// removed meanwhile left out.
+func (p *process) size(name string) (n int64, err error) {
+	err = filepath.WalkDir(filepath.Join(p.dir, name), func(path string, d os.DirEntry, err error) error {
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
 		if err != nil || d.IsDir() {
 			return err
 		}
 		info, err := d.Info()
-		if err == nil {
+		switch {
+		case err == nil:
 			n += info.Size()
+		case errors.Is(err, fs.ErrNotExist):
+			err = nil
 		}
 		return err
 	})

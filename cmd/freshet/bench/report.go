@@ -11,8 +11,35 @@ import (
 
 // A Report is what a measurement found, in the order in which it is printed.
 type Report struct {
-	Name  string `json:"name"`
-	Lines []Line `json:"lines"`
+	Name   string   `json:"name"`
+	Lines  []Line   `json:"lines,omitempty"`
+	Tables []*Table `json:"tables,omitempty"`
+}
+
+// A Table is rows of figures.
+type Table struct {
+	Name    string      `json:"name"`
+	Columns []string    `json:"columns"`
+	Rows    [][]float64 `json:"rows"`
+}
+
+func (t *Table) add(row ...float64) { t.Rows = append(t.Rows, row) }
+
+// print writes the table with its figures aligned to the right.
+func (t *Table) print(w io.Writer) error {
+	out := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
+	fmt.Fprintf(w, "\n%s\n", t.Name)
+	for _, c := range t.Columns {
+		fmt.Fprintf(out, "%s\t", c)
+	}
+	fmt.Fprintln(out)
+	for _, row := range t.Rows {
+		for _, v := range row {
+			fmt.Fprintf(out, "%s\t", number(v))
+		}
+		fmt.Fprintln(out)
+	}
+	return out.Flush()
 }
 
 // A Line is one figure.
@@ -37,7 +64,15 @@ func (r *Report) Print(w io.Writer, asJSON bool) error {
 	for _, l := range r.Lines {
 		fmt.Fprintf(t, "  %s\t%s %s\t%s\n", l.Name, number(l.Value), l.Unit, l.Note)
 	}
-	return t.Flush()
+	if err := t.Flush(); err != nil {
+		return err
+	}
+	for _, table := range r.Tables {
+		if err := table.print(w); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // number returns v with thousands apart, or three significant digits.
