@@ -110,10 +110,39 @@ func (s *shelf) commit(t *testing.T, f aggregate.Frozen) {
 	for _, resolution := range []int64{60_000, 3_600_000, 86_400_000} {
 		s.rows[resolution] = append(s.rows[resolution], rowsOf(t, f, resolution)...)
 	}
+	s.commitKeys(t, f)
 	for _, r := range f.Ranges() {
 		s.restored.Positions[r.Shard] = r.To
 	}
 	s.restored.Generation = f.Generation()
+}
+
+// commitKeys puts the keys of a generation behind the others of their shards.
+func (s *shelf) commitKeys(t *testing.T, f aggregate.Frozen) {
+	t.Helper()
+	err := f.Keys(context.Background(), func(k *aggregate.Keys) error {
+		run := *k
+		run.Key, run.Arrived = slices.Clone(k.Key), slices.Clone(k.Arrived)
+		if len(run.Key) > 0 {
+			s.restored.Keys = append(s.restored.Keys, run)
+		}
+		kept := s.restored.Keys[:0:0]
+		for _, x := range s.restored.Keys {
+			if x.Shard == k.Shard && x.First < k.Oldest {
+				n := min(uint64(len(x.Key)), k.Oldest-x.First)
+				x.First, x.Key, x.Arrived = x.First+n, x.Key[n:], x.Arrived[n:]
+			}
+			if len(x.Key) > 0 {
+				kept = append(kept, x)
+			}
+		}
+		s.restored.Keys = kept
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	slices.SortStableFunc(s.restored.Keys, func(a, b aggregate.Keys) int { return int(a.Shard) - int(b.Shard) })
 }
 
 // pointsOf returns the points of a generation as they come.
