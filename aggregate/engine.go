@@ -92,9 +92,11 @@ type Engine struct {
 	shards atomic.Pointer[[]*shard]
 
 	mu      sync.Mutex
-	open    Generation // the one that takes points
-	loaded  Generation // the last that the warehouse holds
-	frozen  *frozen    // frozen and not loaded, or nil
+	open    Generation     // the one that takes points
+	loaded  Generation     // the last that the warehouse holds
+	frozen  *frozen        // frozen and not loaded, or nil
+	seen    stream.ShardID // the newest shard that follow has looked at
+	news    chan struct{}  // closed when follow has looked
 	pins    map[Generation]int
 	extents map[string]Extent // of loaded and frozen points, by metric
 	ends    []end             // of the last generations frozen, by rising number
@@ -121,6 +123,7 @@ func New(o Options) (*Engine, error) {
 		stopped:    make(chan struct{}),
 		open:       o.Restored.Generation + 1,
 		loaded:     o.Restored.Generation,
+		news:       make(chan struct{}),
 		pins:       map[Generation]int{},
 		extents:    map[string]Extent{},
 	}
@@ -131,7 +134,9 @@ func New(o Options) (*Engine, error) {
 	}
 	e.freeable.Store(uint64(e.loaded))
 	var shards []*shard
-	for _, log := range o.Stream.Shards() {
+	all := o.Stream.Shards()
+	e.seen = newest(all)
+	for _, log := range all {
 		maxTime, ok := o.Restored.MaxTimes[log.ID()]
 		if !ok {
 			maxTime = last // the shard counts as idle until it gets points
@@ -222,6 +227,9 @@ func (e *Engine) pendingBytes() int64 {
 // is frozen and not loaded yet it returns that one again, and ErrNothingPending when
 // there are no records to load.
 func (e *Engine) Freeze(ctx context.Context) (Frozen, error) {
+	if err := e.caughtUp(ctx); err != nil {
+		return nil, err
+	}
 	e.freezing.Lock()
 	defer e.freezing.Unlock()
 	e.mu.Lock()

@@ -50,7 +50,8 @@ func (e *Engine) follow() error {
 	defer e.mu.Unlock()
 	shards := e.all()
 	var errs []error
-	for _, log := range e.options.Stream.Shards() {
+	all := e.options.Stream.Shards()
+	for _, log := range all {
 		if n := len(shards); n > 0 && log.ID() <= shards[n-1].log.ID() {
 			continue
 		}
@@ -63,5 +64,36 @@ func (e *Engine) follow() error {
 		shards = append(shards[:len(shards):len(shards)], s)
 	}
 	e.shards.Store(&shards)
+	e.seen = max(e.seen, newest(all)) // a shard that failed is not waited for
+	close(e.news)
+	e.news = make(chan struct{})
 	return errors.Join(errs...)
+}
+
+// newest returns the greatest id among shards, which rise.
+func newest(all []*stream.Shard) stream.ShardID {
+	if len(all) == 0 {
+		return 0
+	}
+	return all[len(all)-1].ID()
+}
+
+// caughtUp returns when the shards are followed that the stream has now.
+func (e *Engine) caughtUp(ctx context.Context) error {
+	want := newest(e.options.Stream.Shards())
+	for {
+		e.mu.Lock()
+		seen, news := e.seen, e.news
+		e.mu.Unlock()
+		if seen >= want {
+			return nil
+		}
+		select {
+		case <-news:
+		case <-e.stopped:
+			return nil
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
 }

@@ -213,14 +213,14 @@ func counted(t *testing.T, e *aggregate.Engine, h *shelf) map[float64]int {
 
 // check wants every point once that was acknowledged, and none twice, in the points and in
 // the windows.
-func (s *sender) check() {
-	s.t.Helper()
+func (s *sender) check(t rapid.TB) {
+	t.Helper()
 	got := counted(s.t, s.engine, s.shelf)
 	for n, of := range s.posts {
 		for series := range of {
 			v := float64(100*n + series)
 			if got[v] > 1 || got[v] == 0 && s.complete[n] {
-				s.t.Fatalf("post %d, series %d: counted %d times; acknowledged: %v", n, series, got[v], s.complete[n])
+				t.Fatalf("post %d, series %d: counted %d times; acknowledged: %v", n, series, got[v], s.complete[n])
 			}
 		}
 	}
@@ -229,7 +229,7 @@ func (s *sender) check() {
 		if len(got) == 0 {
 			return
 		}
-		s.t.Fatal(err)
+		t.Fatal(err)
 	}
 	count := 0.0
 	for _, x := range a.Series {
@@ -240,7 +240,7 @@ func (s *sender) check() {
 		}
 	}
 	if int(count) != len(got) {
-		s.t.Fatalf("windows count %v points, want %d", count, len(got))
+		t.Fatalf("windows count %v points, want %d", count, len(got))
 	}
 }
 
@@ -321,15 +321,15 @@ func TestRetriesCountOnce(t *testing.T) {
 				s.fs = after
 				s.start()
 			case "check":
-				s.check()
+				s.check(rt)
 			}
 		}
 		for n := range s.posts {
 			acked(n)
 		}
-		s.check()
+		s.check(rt)
 		s.load()
-		s.check()
+		s.check(rt)
 	})
 }
 
@@ -379,11 +379,11 @@ func TestWhatCountsIsAFunctionOfTheLog(t *testing.T) {
 			t.Error(err)
 		}
 		if len(got) != len(want) {
-			t.Fatalf("got %d values, want %d", len(got), len(want))
+			rt.Fatalf("got %d values, want %d", len(got), len(want))
 		}
 		for v, n := range want {
 			if got[v] != n {
-				t.Fatalf("value %v: counted %d times, want %d", v, got[v], n)
+				rt.Fatalf("value %v: counted %d times, want %d", v, got[v], n)
 			}
 		}
 	})
@@ -492,7 +492,7 @@ func TestCopiesOfRecordsAreNotRetries(t *testing.T) {
 		}
 	}
 	s.complete[0] = true
-	s.check()
+	s.check(t)
 	if got := s.engine.Stats().Repeated; got != sentSeries {
 		t.Errorf("got %d points repeated, want %d", got, sentSeries)
 	}

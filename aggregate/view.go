@@ -29,6 +29,9 @@ type View struct {
 // memory is full, those that it had room for.
 // If ctx ends first it returns ctx's error.
 func (e *Engine) View(ctx context.Context) (*View, error) {
+	if err := e.caughtUp(ctx); err != nil {
+		return nil, err
+	}
 	return e.view(ctx, func(log *stream.Shard) stream.Offset { return log.Durable() })
 }
 
