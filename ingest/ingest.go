@@ -165,9 +165,3 @@ const recordBytes = 512 << 10
 func enough(b *point.Builder) bool {
 	return b.Len() >= point.MaxBatchPoints || b.Size() >= recordBytes
 }
-
-// fits reports whether b has room for all points of a run before it is enough. Of a set, whose
-// members have any length, it does not know.
-func fits(b *point.Builder, run *point.Run) bool {
-	return run.Type != point.Set && b.Len()+int(run.N) <= point.MaxBatchPoints && b.Size()+point.MaxPointBytes*int(run.N) <= recordBytes
-}

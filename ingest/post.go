@@ -42,7 +42,7 @@ type Post struct {
 type part struct {
 	shard   *stream.Shard
 	key     stream.HashKey // of the first series, as good as any other of the shard
-	series  []int          // of the builder, not yet written
+	series  []int          // of the builder, or runs of a batch, not yet written
 	records []span
 	sent    int // of records, those that the shard has taken
 	commits []*stream.Commit
@@ -134,53 +134,6 @@ func (p *Post) Add(index int, v *point.View) {
 	}
 }
 
-// AddBatch adds the points of a batch, counted in its own order, or refuses them. Decode has
-// checked all of them but their times.
-func (p *Post) AddBatch(b *point.Batch) {
-	for r := range b.Runs {
-		run := &b.Runs[r]
-		if !fits(&p.builder, run) || !p.timely(b.Time[run.First:run.First+run.N]) {
-			p.addOneByOne(b, r)
-			continue
-		}
-		p.builder.AddRun(b, r)
-		p.accepted += int(run.N)
-		if enough(&p.builder) {
-			p.write()
-		}
-	}
-}
-
-// timely reports whether points may have these times.
-func (p *Post) timely(times []int64) bool {
-	good := true
-	for _, t := range times {
-		good = good && t >= point.MinTime && t <= p.now+point.MaxAhead
-	}
-	return good
-}
-
-// addOneByOne adds the points of a run, or refuses them.
-func (p *Post) addOneByOne(b *point.Batch, r int) {
-	run := &b.Runs[r]
-	series := -1 // its number in the builder, once it has one
-	for i := int(run.First); i < int(run.First+run.N); i++ {
-		if err := point.CheckTime(b.Time[i], p.now); err != nil {
-			p.Refuse(i, err)
-			continue
-		}
-		if series < 0 {
-			series = p.builder.SeriesOf(b, r)
-		}
-		p.builder.AddTo(series, b.Time[i], b.Value[i], b.Member(i))
-		p.accepted++
-		if enough(&p.builder) {
-			p.write()
-			series = -1
-		}
-	}
-}
-
 // Refuse counts a point that is none.
 func (p *Post) Refuse(index int, err error) {
 	p.rejected++
@@ -232,25 +185,28 @@ func (p *Post) write() {
 		return
 	}
 	for s := range p.builder.NumSeries() {
-		key := stream.HashKey{Hi: p.builder.Hash(s)}
-		part := p.part(key)
+		part := p.part(p.builder.Hash(s))
 		part.series = append(part.series, s)
 	}
 	for i := range p.parts {
-		part := &p.parts[i]
-		if len(part.series) == 0 {
-			continue
+		if part := &p.parts[i]; len(part.series) > 0 {
+			start := len(p.payload)
+			p.payload = p.builder.EncodeMarked(p.payload, part.series, p.mark(part))
+			part.written(start, len(p.payload))
 		}
-		start := len(p.payload)
-		p.payload = p.builder.EncodeMarked(p.payload, part.series, p.mark(part))
-		part.records = append(part.records, span{start, len(p.payload)})
-		part.series = part.series[:0]
 	}
 	p.builder.Reset()
 }
 
-// part returns the part for the shard of a key.
-func (p *Post) part(key stream.HashKey) *part {
+// written adds a record of the series that were to be written.
+func (p *part) written(start, end int) {
+	p.records = append(p.records, span{start, end})
+	p.series = p.series[:0]
+}
+
+// part returns the part for the shard of a series.
+func (p *Post) part(hash uint64) *part {
+	key := stream.HashKey{Hi: hash}
 	shard := p.in.o.Stream.ShardFor(key)
 	id := int(shard.ID())
 	for len(p.byShard) <= id {

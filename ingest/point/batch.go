@@ -27,6 +27,9 @@ type Batch struct {
 	ints     []int64  // scratch: the integers of a decimal column
 	rejected int      // by DecodeRecord
 	reject   error
+	marked   int        // bytes of text that are magic, version and mark
+	whole    bool       // the runs are all of text
+	enc      *encoder   // made by EncodeRuns
 	json     *jsonBatch // made when a payload is JSON
 }
 
@@ -168,4 +171,8 @@ func (b *Batch) Reset() {
 	b.text, b.symbols, b.labels, b.member = nil, b.symbols[:0], b.labels[:0], b.member[:0]
 	b.rejected, b.reject, b.Mark = 0, nil, Mark{}
 	b.serial++
+	b.whole = false
 }
+
+// Size returns the length of the payload that b was decoded from, in bytes.
+func (b *Batch) Size() int { return len(b.text) }

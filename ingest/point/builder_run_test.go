@@ -2,6 +2,7 @@ package point_test
 
 import (
 	"bytes"
+	"fmt"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -49,30 +50,76 @@ func TestAddRun(t *testing.T) {
 	})
 }
 
-// BenchmarkRepack is what a batch costs on its way through ingest with two shards: decode, copy and
-// encode.
+// Parts of a batch hold together what it holds, each series in its order, whatever was left out of
+// it before; and all of it is the payload as it was.
+func TestEncodeRuns(t *testing.T) {
+	var b point.Batch
+	rapid.Check(t, func(rt *rapid.T) {
+		payload := encodeMarked(genPoints().Draw(rt, "points"), rapid.SampledFrom([]point.Mark{{}, goldenMark}).Draw(rt, "mark"))
+		if err := b.Decode(payload); err != nil {
+			rt.Fatal(err)
+		}
+		whole := true
+		if rapid.Bool().Draw(rt, "strip") {
+			odd := uint64(rapid.IntRange(0, 1).Draw(rt, "odd"))
+			b.Strip(func(hash uint64) bool { return hash&1 == odd })
+			whole = false
+		}
+		in := points(t, &b)
+		all := make([]int, len(b.Runs))
+		for i := range all {
+			all[i] = i
+		}
+		again := b.EncodeRuns(nil, all, b.Mark)
+		if whole && !bytes.Equal(again, payload) {
+			rt.Fatalf("got %q, want %q", again, payload)
+		}
+		if d := diff(decode(t, again), in); d != "" {
+			rt.Fatal(d)
+		}
+		var parts [3][]int
+		for i := range all {
+			part := rapid.IntRange(0, 2).Draw(rt, "part")
+			parts[part] = append(parts[part], i)
+		}
+		for _, runs := range parts {
+			var want []point.Point
+			for _, r := range runs {
+				run := b.Runs[r]
+				want = append(want, in[run.First:run.First+run.N]...)
+			}
+			if d := diff(decode(t, b.EncodeRuns([]byte("x"), runs, goldenMark)[1:]), want); d != "" {
+				rt.Fatal(d)
+			}
+		}
+	})
+}
+
+// BenchmarkRepack is what a batch costs on its way through ingest: to one shard, whose payload is
+// copied, or to two.
 func BenchmarkRepack(b *testing.B) {
-	payload := encode(benchPoints(500))
-	var batch point.Batch
-	var builder point.Builder
-	var parts [2][]int
-	var out []byte
-	b.ReportAllocs()
-	for b.Loop() {
-		builder.Reset()
-		if err := batch.Decode(payload); err != nil {
-			b.Fatal(err)
-		}
-		for r := range batch.Runs {
-			builder.AddRun(&batch, r)
-		}
-		parts[0], parts[1] = parts[0][:0], parts[1][:0]
-		for i := range builder.NumSeries() {
-			half := builder.Hash(i) >> 63
-			parts[half] = append(parts[half], i)
-		}
-		out = builder.EncodeSeries(out[:0], parts[0])
-		out = builder.EncodeSeries(out, parts[1])
+	for shards := uint64(1); shards <= 2; shards++ {
+		b.Run(fmt.Sprintf("shards=%d", shards), func(b *testing.B) {
+			payload := encode(benchPoints(500))
+			var batch point.Batch
+			var parts [2][]int
+			var out []byte
+			b.ReportAllocs()
+			for b.Loop() {
+				if err := batch.Decode(payload); err != nil {
+					b.Fatal(err)
+				}
+				parts[0], parts[1] = parts[0][:0], parts[1][:0]
+				for r := range batch.Runs {
+					half := batch.Runs[r].Hash >> 63 * (shards - 1)
+					parts[half] = append(parts[half], r)
+				}
+				out = batch.EncodeRuns(out[:0], parts[0], point.Mark{})
+				if shards > 1 {
+					out = batch.EncodeRuns(out, parts[1], point.Mark{})
+				}
+			}
+			perPoint(b, batch.Len())
+		})
 	}
-	perPoint(b, batch.Len())
 }

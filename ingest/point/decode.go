@@ -26,6 +26,7 @@ func (b *Batch) decode(payload []byte, limit int) error {
 		b.Reset()
 		return d.err
 	}
+	b.whole = true
 	return nil
 }
 
@@ -55,6 +56,7 @@ func (d *decoder) batch(b *Batch, limit int) {
 	default:
 		d.fail("version %d, this reader knows %d and %d", v, batchVersion, markedVersion)
 	}
+	b.marked = d.at
 	symbols := d.count("symbols", len(d.buf))
 	series := d.count("series", len(d.buf))
 	points := d.count("points", limit)

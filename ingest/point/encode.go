@@ -32,15 +32,17 @@ const maxExponent = 9
 
 var pow10 = [maxExponent + 1]float64{1, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9}
 
-// An encoder holds the scratch space of Builder.Encode.
+// An encoder holds the scratch space for writing what a source holds: a Builder, or a Batch.
 type encoder struct {
+	// Of a Builder.
 	stale bool     // points were added since order and start were made
 	order []uint32 // points by series, in the order of Add within a series
 	start []uint32 // where each series begins in order; one more than there are series
-
-	remap []uint32 // symbol of the builder → symbol of the batch + 1
-	used  []uint32 // symbols of the batch, as symbols of the builder
 	all   []int    // 0, 1, 2, …
+
+	// Of any source.
+	remap []uint32 // symbol of the source → symbol of the batch + 1
+	used  []uint32 // symbols of the batch, as symbols of the source
 
 	body   []byte    // the series of the batch
 	counts []uint32  // of the points of each
@@ -79,24 +81,27 @@ func (b *Builder) EncodeSeries(dst []byte, series []int) []byte {
 func (b *Builder) EncodeMarked(dst []byte, series []int, m Mark) []byte {
 	b.arrange()
 	b.gather(series)
-	e := &b.enc
+	dst = b.enc.append(dst, m, b.text)
+	if b.enc.sets {
+		dst = b.appendMembers(dst, series)
+	}
+	return dst
+}
+
+// append appends a batch but for its members. text returns the symbol with a number.
+func (e *encoder) append(dst []byte, m Mark, text func(id uint32) []byte) []byte {
 	dst = appendHead(dst, m)
 	dst = binary.AppendUvarint(dst, uint64(len(e.used)))
 	dst = binary.AppendUvarint(dst, uint64(len(e.counts)))
 	dst = binary.AppendUvarint(dst, uint64(len(e.times)))
 	for _, id := range e.used {
-		dst = binary.AppendUvarint(dst, uint64(len(b.text(id))))
+		dst = binary.AppendUvarint(dst, uint64(len(text(id))))
 	}
 	for _, id := range e.used {
-		dst = append(dst, b.text(id)...)
+		dst = append(dst, text(id)...)
 	}
 	dst = append(dst, e.body...)
-	dst = e.appendTimes(dst)
-	dst = e.appendValues(dst)
-	if e.sets {
-		dst = b.appendMembers(dst, series)
-	}
-	return dst
+	return e.appendValues(e.appendTimes(dst))
 }
 
 // arrange puts the points into the order of their series by a counting sort.
@@ -130,55 +135,61 @@ func (b *Builder) run(series int) []uint32 {
 	return b.enc.order[b.enc.start[series]:b.enc.start[series+1]]
 }
 
-// gather writes some series to e.body, numbering the symbols that they use, and fills the columns.
+// gather makes e the series and columns of some series.
 func (b *Builder) gather(series []int) {
 	e := &b.enc
-	e.remap = resize(e.remap, len(b.symbolEnd))
-	clear(e.remap)
-	e.used, e.body, e.counts, e.valued, e.times, e.vals = e.used[:0], e.body[:0], e.counts[:0], e.valued[:0], e.times[:0], e.vals[:0]
-	e.single, e.sets = true, false
+	e.begin(len(b.symbolEnd))
 	for _, i := range series {
 		s := &b.series[i]
 		if s.points == 0 {
 			continue
 		}
-		b.appendSeries(s)
-		e.counts = append(e.counts, s.points)
-		e.single = e.single && s.points == 1
+		e.add(s.metric, s.typ, b.labels[s.first:s.first+2*s.n], s.points)
 		for _, p := range b.run(i) {
 			e.times = append(e.times, b.times[p])
 		}
 		if s.typ == Set {
-			e.sets = true
 			continue
 		}
-		e.valued = append(e.valued, s.points)
 		for _, p := range b.run(i) {
 			e.vals = append(e.vals, b.values[p])
 		}
 	}
 }
 
-// appendSeries appends a series to e.body.
-func (b *Builder) appendSeries(s *seriesEntry) {
-	e := &b.enc
-	labels := b.labels[s.first : s.first+2*s.n]
+// begin makes e an empty batch. Its symbols will be below a number.
+func (e *encoder) begin(symbols int) {
+	e.remap = resize(e.remap, symbols)
+	clear(e.remap)
+	e.used, e.body, e.counts, e.valued, e.times, e.vals = e.used[:0], e.body[:0], e.counts[:0], e.valued[:0], e.times[:0], e.vals[:0]
+	e.single, e.sets = true, false
+}
+
+// add adds a series. The caller adds its points to the columns.
+func (e *encoder) add(metric uint32, typ Type, labels []uint32, points uint32) {
 	at, need := len(e.body), maxUvarint32*(3+len(labels))
-	e.body = slices.Grow(e.body, need)[:at+need]
-	at = putUvarint(e.body, at, e.use(s.metric))
-	at = putUvarint(e.body, at, uint32(s.typ)|s.n<<3)
+	body := slices.Grow(e.body, need)[:at+need]
+	at = putUvarint(body, at, e.use(metric))
+	at = putUvarint(body, at, uint32(typ)|uint32(len(labels)/2)<<3)
 	for _, id := range labels {
 		n := e.remap[id]
 		if n == 0 {
 			n = e.use(id) + 1
 		}
-		at = putUvarint(e.body, at, n-1)
+		at = putUvarint(body, at, n-1)
 	}
-	at = putUvarint(e.body, at, s.points)
-	e.body = e.body[:at]
+	at = putUvarint(body, at, points)
+	e.body = body[:at]
+	e.counts = append(e.counts, points)
+	e.single = e.single && points == 1
+	if typ == Set {
+		e.sets = true
+	} else {
+		e.valued = append(e.valued, points)
+	}
 }
 
-// use returns the number in the batch of a symbol of the builder.
+// use returns the number in the batch of a symbol of the source.
 func (e *encoder) use(id uint32) uint32 {
 	if e.remap[id] == 0 {
 		e.used = append(e.used, id)

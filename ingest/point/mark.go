@@ -89,7 +89,7 @@ func (b *Batch) Strip(drop func(hash uint64) bool) int {
 		to += run.N
 		runs = append(runs, run)
 	}
-	b.Runs, b.Time, b.Value = runs, b.Time[:to], b.Value[:to]
+	b.Runs, b.Time, b.Value, b.whole = runs, b.Time[:to], b.Value[:to], false
 	if len(b.member) > 0 {
 		b.member = b.member[:to]
 	}

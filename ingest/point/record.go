@@ -115,7 +115,7 @@ func (b *Batch) dropTimes(arrived int64) {
 			runs = append(runs, run)
 		}
 	}
-	b.Runs, b.Time, b.Value = runs, b.Time[:to], b.Value[:to]
+	b.Runs, b.Time, b.Value, b.whole = runs, b.Time[:to], b.Value[:to], false
 	if len(b.member) > 0 {
 		b.member = b.member[:to]
 	}
