@@ -303,7 +303,7 @@ func TestRecordsThatAreNotPointsStopNothing(t *testing.T) {
 	if got := l.engine.Stats().Malformed; got != 4 {
 		t.Errorf("%d records are counted as malformed, want 4", got)
 	}
-	if kept := l.engine.Malformed(); len(kept) != 4 || string(kept[0].Head) != "garbage" || kept[0].Reason == "" {
+	if kept := l.engine.Quarantined(); len(kept) != 4 || string(kept[0].Head) != "garbage" || kept[0].Reason == "" {
 		t.Errorf("kept %+v, want the four records with their reasons", kept)
 	}
 }

@@ -24,8 +24,12 @@ type batch struct {
 	end   bool          // there is nothing in the batch, and no other follows
 }
 
+// A badRecord is told of a record that is no points, refused 0, or of which that many
+// points may not be, with what is wrong.
+type badRecord func(r stream.Record, refused int, err error)
+
 // decode fills b with the points of the records of a shard. What is not points is counted.
-func (b *batch) decode(shard *stream.Shard, records []stream.Record, bad func(stream.Record, error)) {
+func (b *batch) decode(shard *stream.Shard, records []stream.Record, bad badRecord) {
 	b.n, b.bad, b.refused, b.data = 0, 0, 0, b.data[:0]
 	for i := range records {
 		b.data = append(b.data, records[i].Data...)
@@ -43,7 +47,7 @@ func (b *batch) decode(shard *stream.Shard, records []stream.Record, bad func(st
 			}
 			if !errors.Is(err, kpl.ErrNotAggregate) {
 				b.bad++
-				bad(r, err)
+				bad(r, 0, err)
 				continue
 			}
 		}
@@ -57,14 +61,14 @@ func (b *batch) decode(shard *stream.Shard, records []stream.Record, bad func(st
 var errElsewhere = errors.New("a packed user record whose hash key belongs to another shard: its producer puts it again")
 
 // unpack decodes the user records of r that belong to the shard.
-func (b *batch) unpack(shard *stream.Shard, r stream.Record, bad func(stream.Record, error)) {
+func (b *batch) unpack(shard *stream.Shard, r stream.Record, bad badRecord) {
 	for i := range b.packed {
 		u := &b.packed[i]
 		r.Data = u.Data
 		hash, err := stream.RecordHash(u.PartitionKey, u.ExplicitHashKey)
 		if err == nil && !shard.Holds(hash) { // one whose explicit hash key is no number is not dropped for it
 			b.bad++
-			bad(r, errElsewhere)
+			bad(r, 0, errElsewhere)
 			continue
 		}
 		b.add(r, int32(i), bad)
@@ -72,17 +76,19 @@ func (b *batch) unpack(shard *stream.Shard, r stream.Record, bad func(stream.Rec
 }
 
 // add decodes the points of a record, or of the sub-th that was packed in it.
-func (b *batch) add(r stream.Record, sub int32, bad func(stream.Record, error)) {
+func (b *batch) add(r stream.Record, sub int32, bad badRecord) {
 	if b.n == len(b.points) {
 		b.points, b.from = append(b.points, &point.Batch{}), append(b.from, origin{})
 	}
 	if err := b.points[b.n].DecodeRecord(r.Data, r.Arrived); err != nil {
 		b.bad++
-		bad(r, err)
+		bad(r, 0, err)
 		return
 	}
-	refused, _ := b.points[b.n].Rejected()
-	b.refused += refused
+	if refused, err := b.points[b.n].Rejected(); refused > 0 {
+		b.refused += refused
+		bad(r, refused, err)
+	}
 	b.from[b.n] = origin{r.Offset, r.Arrived, sub}
 	b.n++
 }

@@ -83,7 +83,7 @@ type Engine struct {
 	cache      *hot.Cache
 	full       chan struct{} // with room for one
 	stopped    chan struct{} // closed when Run returns
-	malformed  malformed
+	quarantine quarantine
 
 	freezing sync.Mutex // one freeze at a time, or a shard that is added; held while the shards answer
 

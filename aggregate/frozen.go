@@ -246,7 +246,7 @@ func (e *Engine) readPoints(ctx context.Context, s *shard, g *genView, yield fun
 			return nil
 		}
 		for i := range records {
-			b.decode(s.log, records[i:i+1], func(stream.Record, error) {}) // the folder counted it
+			b.decode(s.log, records[i:i+1], func(stream.Record, int, error) {}) // the folder counted it
 			for n, p := range b.points[:b.n] {
 				if repeats.again(p, b.from[n]); p.Len() == 0 {
 					continue

@@ -167,7 +167,7 @@ func TestMalformedRecordsAreBounded(t *testing.T) {
 	if got := l.engine.Stats().Malformed; got != parts+150 {
 		t.Errorf("%d records are counted as malformed, want %d", got, parts+150)
 	}
-	kept := l.engine.Malformed()
+	kept := l.engine.Quarantined()
 	if len(kept) != 100 {
 		t.Fatalf("%d malformed records are kept, want the last 100", len(kept))
 	}
@@ -205,7 +205,11 @@ func TestGoodPointsOfABadRecord(t *testing.T) {
 	if got := show(l.ask(aggregate.Query{Metric: "temp", Agg: "sum", Range: "10m", Step: "10m"})); got != ":20" {
 		t.Errorf("got %q, want 2 + 3 + 4 + 5 + 6", got)
 	}
-	if x := l.engine.Stats(); x.Points != 5 || x.Refused != 4 || x.Malformed != 0 || len(l.engine.Malformed()) != 0 {
+	if x := l.engine.Stats(); x.Points != 5 || x.Refused != 4 || x.Malformed != 0 {
 		t.Errorf("got %d points, %d refused, %d malformed; want 5, 4, 0", x.Points, x.Refused, x.Malformed)
+	}
+	kept := l.engine.Quarantined()
+	if len(kept) != 3 || kept[0].Refused != 2 || kept[1].Refused != 1 || kept[2].Refused != 1 || !strings.Contains(kept[2].Reason, "ts") {
+		t.Errorf("got %+v, want the three records with 2, 1 and 1 points refused, and why", kept)
 	}
 }

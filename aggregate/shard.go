@@ -166,7 +166,7 @@ func (s *shard) read(ctx context.Context) error {
 			}
 			return fmt.Errorf("shard %s: %w", s.log.ID(), err)
 		}
-		b.decode(s.log, records, func(r stream.Record, err error) { s.engine.quarantine(s, r, err) })
+		b.decode(s.log, records, s.putAside)
 		b.heirs, s.inherited = s.inherited, nil
 		select {
 		case s.batches <- b:

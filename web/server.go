@@ -32,15 +32,16 @@ type Authenticator interface {
 // API holds the handlers of the paths that programs use. They check access and
 // methods themselves. A nil one answers 404.
 type API struct {
-	Points  http.Handler // POST /api/v1/points
-	Query   http.Handler // POST /api/v1/query
-	Live    http.Handler // GET /api/v1/live
-	Metrics http.Handler // GET /api/v1/metrics and what is below it
-	SQL     http.Handler // POST /api/v1/sql
-	Load    http.Handler // POST /api/v1/warehouse/load
-	Tokens  http.Handler // /api/v1/tokens and what is below it
-	Health  http.Handler // GET /healthz and /readyz
-	Samples http.Handler // GET /metrics
+	Points     http.Handler // POST /api/v1/points
+	Query      http.Handler // POST /api/v1/query
+	Live       http.Handler // GET /api/v1/live
+	Metrics    http.Handler // GET /api/v1/metrics and what is below it
+	SQL        http.Handler // POST /api/v1/sql
+	Quarantine http.Handler // GET /api/v1/quarantine
+	Load       http.Handler // POST /api/v1/warehouse/load
+	Tokens     http.Handler // /api/v1/tokens and what is below it
+	Health     http.Handler // GET /healthz and /readyz
+	Samples    http.Handler // GET /metrics
 }
 
 // Options configure the handler of New.
@@ -97,6 +98,7 @@ func mount(mux *http.ServeMux, api API) {
 		{"/api/v1/metrics", api.Metrics},
 		{"/api/v1/metrics/", api.Metrics},
 		{"/api/v1/sql", api.SQL},
+		{"/api/v1/quarantine", api.Quarantine},
 		{"/api/v1/warehouse/load", api.Load},
 		{"/api/v1/tokens", api.Tokens},
 		{"/api/v1/tokens/", api.Tokens},
