@@ -21,6 +21,7 @@ type Record struct {
 	HashKey      HashKey // as given, when Explicit
 	Explicit     bool
 	Data         []byte
+	Last         bool // of those that became durable together
 }
 
 // Reader reads a shard in order. It has one user at a time. It holds a file open while
@@ -154,7 +155,7 @@ func (r *Reader) read(maxBytes int) ([]Record, error) {
 		for size := 0; size < maxBytes && r.cursor.Next(&rec); {
 			r.records = append(r.records, Record{
 				Offset: Offset(rec.Offset), Arrived: rec.Arrived, PartitionKey: rec.Key,
-				HashKey: HashKey{rec.Hash[0], rec.Hash[1]}, Explicit: rec.HasHash, Data: rec.Data,
+				HashKey: HashKey{rec.Hash[0], rec.Hash[1]}, Explicit: rec.HasHash, Data: rec.Data, Last: rec.Last,
 			})
 			size += len(rec.Key) + len(rec.Data)
 			r.next = Offset(rec.Offset) + 1

@@ -42,6 +42,9 @@ type API struct {
 	Tokens     http.Handler // /api/v1/tokens and what is below it
 	Health     http.Handler // GET /healthz and /readyz
 	Samples    http.Handler // GET /metrics
+	Pipelines  http.Handler // /api/v1/pipelines and what is below it
+	Streams    http.Handler // GET /api/v1/streams, PUT /api/v1/streams/{stream}
+	Records    http.Handler // POST /api/v1/streams/{stream}/records
 }
 
 // Options configure the handler of New.
@@ -102,6 +105,11 @@ func mount(mux *http.ServeMux, api API) {
 		{"/api/v1/warehouse/load", api.Load},
 		{"/api/v1/tokens", api.Tokens},
 		{"/api/v1/tokens/", api.Tokens},
+		{"/api/v1/streams", api.Streams},
+		{"/api/v1/streams/{stream}", api.Streams},
+		{"/api/v1/streams/{stream}/records", api.Records},
+		{"/api/v1/pipelines", api.Pipelines},
+		{"/api/v1/pipelines/", api.Pipelines},
 		{"/healthz", api.Health},
 		{"/readyz", api.Health},
 		{"GET /metrics", api.Samples},

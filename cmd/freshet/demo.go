@@ -49,6 +49,9 @@ func (c *demoCmd) Run(in *invocation) error {
 	if err := c.set(&o); err != nil {
 		return err
 	}
+	if err := c.setPipelines(&o); err != nil {
+		return err
+	}
 	s, err := openServer(in.ctx, o)
 	if err != nil {
 		return err

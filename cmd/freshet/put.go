@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"strconv"
 	"strings"
 	"time"
@@ -16,10 +17,12 @@ import (
 // putCmd is `freshet put`.
 type putCmd struct {
 	client
-	Type  string   `help:"gauge, counter, cumulative, distribution or set." enum:"gauge,counter,cumulative,distribution,set" default:"gauge"`
-	Label []string `help:"A label, written name=value. Repeat for more." short:"l" sep:"none" placeholder:"NAME=VALUE"`
-	TS    string   `name:"ts" help:"The points' time: epoch milliseconds or RFC 3339. Now if not given." placeholder:"TIME"`
-	Point []string `arg:"" optional:"" help:"Points, written metric=value; for a counter the value may be left out. Without any, NDJSON points are read from standard input."`
+	Type   string   `help:"gauge, counter, cumulative, distribution or set." enum:"gauge,counter,cumulative,distribution,set" default:"gauge"`
+	Label  []string `help:"A label, written name=value. Repeat for more." short:"l" sep:"none" placeholder:"NAME=VALUE"`
+	TS     string   `name:"ts" help:"The points' time: epoch milliseconds or RFC 3339. Now if not given." placeholder:"TIME"`
+	Stream string   `help:"Post records to this stream: each line of standard input is one, whatever it holds." placeholder:"NAME"`
+	Key    string   `help:"With --stream: the partition key of the records." placeholder:"KEY"`
+	Point  []string `arg:"" optional:"" help:"Points, written metric=value; for a counter the value may be left out. Without any, NDJSON points are read from standard input."`
 }
 
 // A post carries this much of standard input at the most.
@@ -44,6 +47,12 @@ type putAnswer struct {
 // Run posts the points and prints how many are durable. It fails if any point
 // was refused, after all others were posted.
 func (c *putCmd) Run(in *invocation) error {
+	if c.Stream != "" || c.Key != "" {
+		if c.Stream == "" || len(c.Point) > 0 || c.Type != "gauge" || len(c.Label) > 0 || c.TS != "" {
+			return usagef("--stream posts lines of standard input as records, with --key and no other flag of points")
+		}
+		return c.putLines(in)
+	}
 	if len(c.Point) == 0 {
 		if c.Type != "gauge" || len(c.Label) > 0 || c.TS != "" {
 			return usagef("--type, --label and --ts go with points written as arguments; those on standard input carry their own")
@@ -176,11 +185,23 @@ func (c *putCmd) putLines(in *invocation) error {
 	return putDone(in, accepted, rejected)
 }
 
+// path is where the lines go.
+func (c *putCmd) path() string {
+	if c.Stream == "" {
+		return "/api/v1/points"
+	}
+	path := "/api/v1/streams/" + url.PathEscape(c.Stream) + "/records"
+	if c.Key != "" {
+		path += "?key=" + url.QueryEscape(c.Key)
+	}
+	return path
+}
+
 // post sends one body, again while the server says that it is over capacity.
 // A body in which all points were refused is an answer, not an error.
 func (c *putCmd) post(in *invocation, body []byte, contentType string) (putAnswer, error) {
 	for attempt := 1; ; attempt++ {
-		answer, err := c.do(in.ctx, request{method: http.MethodPost, path: "/api/v1/points", contentType: contentType, body: body})
+		answer, err := c.do(in.ctx, request{method: http.MethodPost, path: c.path(), contentType: contentType, body: body})
 		var refused *refusal
 		if errors.As(err, &refused) {
 			if refused.Status == http.StatusTooManyRequests && attempt < postAttempts {

@@ -39,7 +39,7 @@ func (s *server) samples() []web.Sample {
 		{Name: "freshet_live_queries", Help: "Distinct queries watched.", Value: float64(hub.Feeds)},
 		{Name: "freshet_live_skips_total", Help: "Times that a viewer fell behind.", Value: float64(hub.Skips)},
 	}
-	return append(out, s.shardSamples()...)
+	return append(append(out, s.shardSamples()...), s.pipelineSamples()...)
 }
 
 // flag returns 1 for yes.

@@ -25,6 +25,7 @@ type serverFlags struct {
 	LoadEvery time.Duration `help:"How often what is pending is loaded into the warehouse." env:"FRESHET_LOAD_EVERY" default:"1h"`
 	Retention time.Duration `help:"How long the log keeps records. What is not loaded is kept in any case." env:"FRESHET_RETENTION" default:"24h"`
 	LogBytes  int64         `help:"The oldest loaded records of a shard that holds more bytes are dropped before; 0 for no bound." env:"FRESHET_LOG_BYTES" default:"0" placeholder:"N"`
+	Pipelines string        `help:"A TOML file, or a folder of them, of pipelines that make points of the records of other streams." env:"FRESHET_PIPELINES" placeholder:"PATH"`
 	Verbose   bool          `help:"Log more." env:"FRESHET_VERBOSE"`
 }
 
@@ -82,6 +83,9 @@ func (c *serveCmd) Run(in *invocation) error {
 		Shards: c.shards(), Window: c.Window, Lateness: c.Lateness, LoadEvery: c.LoadEvery, Retention: c.Retention, LogBytes: c.LogBytes, Logger: c.logger(in),
 	}
 	if err := c.set(&o); err != nil {
+		return err
+	}
+	if err := c.setPipelines(&o); err != nil {
 		return err
 	}
 	s, err := openServer(in.ctx, o)

@@ -13,6 +13,7 @@ import (
 	"freshet/aggregate"
 	"freshet/dashboard"
 	"freshet/ingest"
+	"freshet/ingest/pipeline"
 	"freshet/stream"
 	"freshet/stream/keyring"
 	"freshet/stream/kinesis"
@@ -41,6 +42,8 @@ type serverOptions struct {
 	KinesisKeys   []kinesis.AccessKey
 	ShardLimits   bool
 	Keys          *keyring.Ring // for encrypted streams; nil for none
+
+	Pipelines []*pipeline.Definition // of files
 
 	Step func(string) // of a load; see warehouse.LoaderOptions
 }
@@ -71,6 +74,7 @@ type server struct {
 	hub    *dashboard.Hub
 	boards *dashboard.Boards
 	http   *httpStage
+	pipes  *pipeline.Pipelines
 
 	kinesis     *kinesis.Service // nil when the API is not served
 	kinesisHTTP *httpStage
@@ -93,10 +97,11 @@ type server struct {
 //	                              └──────────┘    └───────────┘
 func (s *server) run(ctx context.Context) error {
 	stages := []stage{
-		{"log", s.log.Run},     // group commit, one sequencer a shard; retention
-		{"fold", s.engine.Run}, // one goroutine a shard folds what is durable into windows
-		{"load", s.loader.Run}, // writes generations into the warehouse; what is pending at the end
-		{"hub", s.hub.Run},     // evaluates each live query once a tick
+		{"log", s.log.Run},         // group commit, one sequencer a shard; retention
+		{"fold", s.engine.Run},     // one goroutine a shard folds what is durable into windows
+		{"load", s.loader.Run},     // writes generations into the warehouse; what is pending at the end
+		{"hub", s.hub.Run},         // evaluates each live query once a tick
+		{"pipelines", s.pipes.Run}, // make points of the records of other streams
 	}
 	if s.kinesis != nil {
 		stages = append(stages,
@@ -125,6 +130,9 @@ func openServer(ctx context.Context, o serverOptions) (_ *server, err error) {
 	}
 	s.closers = append(s.closers, s.access.Close)
 	if err := s.openPath(ctx, o); err != nil {
+		return nil, err
+	}
+	if err := s.openPipelines(ctx, o); err != nil {
 		return nil, err
 	}
 	if err := s.openKinesis(ctx, o); err != nil {
@@ -215,6 +223,9 @@ func (s *server) routes(logger *slog.Logger) (http.Handler, error) {
 			Tokens:     s.access.TokensHandler(),
 			Health:     health.Handler(),
 			Samples:    read(health.Metrics()),
+			Pipelines:  readOr(read, admin, s.pipes.Handler()),
+			Streams:    readOr(read, admin, ingest.StreamsHandler(s.log)),
+			Records:    post(s.ingest.RecordsHandler(s.log)),
 		},
 	})
 }

@@ -164,6 +164,39 @@ func Forget(ctx context.Context, store kv.Store, application string) error {
 	return nil
 }
 
+// Release frees the leases of an application, which otherwise are free only when they run
+// out. No worker of it may run: it is for a program that knows to be the only one.
+func Release(ctx context.Context, store kv.Store, application string) error {
+	all, err := Leases(ctx, store, application)
+	if err != nil {
+		return fmt.Errorf("release %s: %w", application, err)
+	}
+	for _, l := range all {
+		if l.Owner == "" {
+			continue
+		}
+		l.Owner, l.Wanted = "", ""
+		l.Counter++
+		if _, err := store.Swap(ctx, leaseKey(application, l.Shard), l.revision, l.encode()); err != nil {
+			return fmt.Errorf("release %s: %w", application, err)
+		}
+	}
+	return nil
+}
+
+// Applications lists those that have begun and whose names begin with a prefix.
+func Applications(ctx context.Context, store kv.Store, prefix string) ([]string, error) {
+	entries, err := store.List(ctx, startPrefix+prefix)
+	if err != nil {
+		return nil, fmt.Errorf("list applications: %w", err)
+	}
+	var all []string
+	for _, e := range entries {
+		all = append(all, strings.TrimPrefix(e.Key, startPrefix))
+	}
+	return all, nil
+}
+
 // checkApplication keeps the names in keys apart.
 func checkApplication(name string) error {
 	for i := range len(name) {

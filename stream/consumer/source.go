@@ -64,6 +64,9 @@ type Record struct {
 	HashKey      stream.HashKey // as given, when Explicit
 	Explicit     bool
 	Data         []byte
+	// Last says that it is the last of those that became durable together, as it is
+	// whenever they are read. A source that cannot tell sets it on all.
+	Last bool
 
 	more bool // others of the same aggregated record follow
 }

@@ -101,7 +101,7 @@ func (r *streamReader) Next(ctx context.Context, limit, maxBytes int) ([]Record,
 		rec := &r.read[i]
 		r.records = append(r.records, Record{
 			Sequence: r.shard.SequenceNumber(rec.Offset, rec.Arrived), Arrived: rec.Arrived,
-			PartitionKey: rec.PartitionKey, HashKey: rec.HashKey, Explicit: rec.Explicit, Data: rec.Data,
+			PartitionKey: rec.PartitionKey, HashKey: rec.HashKey, Explicit: rec.Explicit, Data: rec.Data, Last: rec.Last,
 		})
 	}
 	r.read = r.read[n:]

@@ -76,6 +76,7 @@ func (u *unpacker) user(r *Record) Record {
 		PartitionKey: u.keys[start:len(u.keys):len(u.keys)], Data: k.Data,
 		more: u.at < len(u.users)-1,
 	}
+	out.Last = r.Last && !out.more
 	if k.ExplicitHashKey != "" {
 		if h, err := stream.ParseHashKey(k.ExplicitHashKey); err == nil {
 			out.HashKey, out.Explicit = h, true

@@ -123,6 +123,7 @@ func (c *Cursor) Next(r *Record) bool {
 		c.left--
 		c.rest -= n
 		c.next++
+		r.Last = c.left == 0
 		if r.Offset >= c.from {
 			return true
 		}

@@ -10,6 +10,7 @@ type Record struct {
 	HasHash bool
 	Key     []byte
 	Data    []byte
+	Last    bool // of its frame
 }
 
 // RecordSize is the number of bytes that a record takes in a frame.
