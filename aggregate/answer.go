@@ -76,6 +76,10 @@ func (v *Values) appendJSON(b []byte) []byte {
 	if v.Compare != "" {
 		b = AppendString(append(b, `,"compare":`...), v.Compare)
 	}
+	if v.Bucket != nil {
+		b = appendNumber(append(b, `,"bucket":[`...), v.Bucket[0])
+		b = append(appendNumber(append(b, ','), v.Bucket[1]), ']')
+	}
 	b = append(b, `,"values":[`...)
 	for i, x := range v.Values {
 		if i > 0 {

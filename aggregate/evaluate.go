@@ -6,8 +6,9 @@ import (
 	"time"
 )
 
-// maxLag is how long a query waits for what was durable when it came to be folded.
-const maxLag = 10 * time.Second
+// MaxLag is how long a query waits for what was durable when it came, and for what it
+// names, to be folded.
+const MaxLag = 10 * time.Second
 
 // Query answers a query from all that was durable when it was asked.
 func (e *Engine) Query(ctx context.Context, q Query) (*Answer, error) {
@@ -15,10 +16,21 @@ func (e *Engine) Query(ctx context.Context, q Query) (*Answer, error) {
 	if err != nil {
 		return nil, err
 	}
-	wait, cancel := context.WithTimeout(ctx, maxLag)
+	reach, err := e.Reach(q.AtLeast)
+	if err != nil {
+		return nil, err
+	}
+	durable := e.durable()
+	if err := e.await(ctx, reach); err != nil {
+		return nil, err
+	}
+	wait, cancel := context.WithTimeout(ctx, MaxLag)
 	defer cancel()
 	v, err := e.View(wait)
 	if err != nil {
+		if lag := e.Lag(durable); lag != nil && ctx.Err() == nil {
+			return nil, lag
+		}
 		return nil, err
 	}
 	defer v.Close()
@@ -42,10 +54,11 @@ func (p *Plan) Steps(now int64) (from, to int64) {
 func (p *Plan) Floor(at int64) int64 { return p.grid.floor(at) }
 
 // Whole reports whether the answer is evaluated as a whole or not at all: its series
-// are ranked, or what a step shows depends on all that lie before it.
+// are ranked, the buckets of its heatmap depend on all of it, or what a step shows on
+// all steps before it.
 func (p *Plan) Whole() bool {
 	for _, s := range p.sources {
-		if s.top > 0 {
+		if s.top > 0 || s.kind == aggHeatmap {
 			return true
 		}
 	}

@@ -223,7 +223,7 @@ func TestExpressionsThatAreRefused(t *testing.T) {
 		{`{"expr":"a","range":"1m"}`, "expr needs queries"},
 		{`{"queries":{"a":{"metric":"m","agg":"sum"}},"range":"1m"}`, "queries needs expr"},
 		{`{"queries":{"a":{"metric":"m","agg":"sum"}},"expr":"a","metric":"m","range":"1m"}`, "belong to each of queries"},
-		{`{"queries":{"a":{"metric":"m","agg":"sum","step":"1s"}},"expr":"a","range":"1m"}`, "queries.a: range, from, to, step and zone stand beside expr"},
+		{`{"queries":{"a":{"metric":"m","agg":"sum","step":"1s"}},"expr":"a","range":"1m"}`, "queries.a: range, from, to, step, zone and at_least stand beside expr"},
 		{`{"queries":{"a":{"metric":"m","agg":"sum","compare":"1d"}},"expr":"a","range":"1m"}`, `shift(a, "1d")`},
 		{`{"queries":{"abs":{"metric":"m","agg":"sum"}},"expr":"abs","range":"1m"}`, "queries: abs is a function"},
 		{`{"queries":{"1":{"metric":"m","agg":"sum"}},"expr":"1","range":"1m"}`, `queries: "1" is not a name`},

@@ -155,6 +155,9 @@ func mean(values []float64) float64 {
 	return finite(sum / float64(n))
 }
 
+// missing returns steps without values.
+func missing(steps int) []float64 { return slices.Repeat([]float64{math.NaN()}, steps) }
+
 // finite returns x, or NaN if it is no number.
 func finite(x float64) float64 {
 	if math.IsInf(x, 0) {

@@ -34,7 +34,7 @@ func (p *selection) accumulate(ctx context.Context, v *View, s span) (accumulato
 // accumulator returns an empty accumulator for what the query asks.
 func (p *selection) accumulator(c cells) accumulator {
 	switch p.kind {
-	case aggQuantile:
+	case aggQuantile, aggHeatmap:
 		return newQuantiles(c, p.q, len(p.groups))
 	case aggDistinct:
 		return newDistincts(c, len(p.groups))

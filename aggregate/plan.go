@@ -40,11 +40,12 @@ const (
 	aggIncrease
 	aggDistinct
 	aggQuantile
+	aggHeatmap
 )
 
 var aggNames = map[string]aggKind{
 	"count": aggCount, "sum": aggSum, "avg": aggAvg, "min": aggMin, "max": aggMax, "last": aggLast,
-	"rate": aggRate, "increase": aggIncrease, "distinct": aggDistinct,
+	"rate": aggRate, "increase": aggIncrease, "distinct": aggDistinct, "heatmap": aggHeatmap,
 }
 
 // parseAgg returns the kind that a name stands for, and q for a quantile.
@@ -57,7 +58,7 @@ func parseAgg(name string) (kind aggKind, q float64, err error) {
 			return aggQuantile, p / 100, nil
 		}
 	}
-	return 0, 0, refuse("agg %q is not one of count, sum, avg, min, max, last, rate, increase, distinct or pN with 0 < N < 100", name)
+	return 0, 0, refuse("agg %q is not one of count, sum, avg, min, max, last, rate, increase, distinct, heatmap or pN with 0 < N < 100", name)
 }
 
 // A Plan is a checked query. It keeps which series match, and learns of new ones at
@@ -173,7 +174,7 @@ func (e *Engine) selection(q Query) (*selection, error) {
 		return nil, refuse("metric is required")
 	}
 	if q.Agg == "" {
-		return nil, refuse("agg is required: one of count, sum, avg, min, max, last, rate, increase, distinct or pN")
+		return nil, refuse("agg is required: one of count, sum, avg, min, max, last, rate, increase, distinct, heatmap or pN")
 	}
 	var err error
 	if p.kind, p.q, err = parseAgg(q.Agg); err != nil {
@@ -184,6 +185,9 @@ func (e *Engine) selection(q Query) (*selection, error) {
 	}
 	if q.Top < 0 || q.Top > MaxTop {
 		return nil, refuse("top is %d; it must lie between 0 and %d", q.Top, MaxTop)
+	}
+	if p.kind == aggHeatmap && (len(q.By) > 0 || q.Top > 0) {
+		return nil, refuse("agg heatmap shows one distribution: choose it by where; by and top do not go with it")
 	}
 	p.by = slices.Compact(slices.Sorted(slices.Values(q.By)))
 	p.where, err = conditions(q.Where)

@@ -16,7 +16,7 @@ func (p *Plan) planExpr() error {
 	case len(q.Queries) > MaxQueries:
 		return refuse("queries has %d; the limit is %d", len(q.Queries), MaxQueries)
 	case q.Metric != "" || q.Agg != "" || len(q.By) > 0 || len(q.Where) > 0 || q.Window != "":
-		return refuse("metric, agg, by, where, and window belong to each of queries; beside expr stand range, from, to, step, zone, top and compare")
+		return refuse("metric, agg, by, where, and window belong to each of queries; beside expr stand range, from, to, step, zone, top, compare and at_least")
 	case q.Top < 0 || q.Top > MaxTop:
 		return refuse("top is %d; it must lie between 0 and %d", q.Top, MaxTop)
 	}
@@ -63,8 +63,8 @@ func (p *Plan) inner(name string, q Query) (*source, error) {
 		return nil, refuse("queries: %s is a function", name)
 	}
 	switch {
-	case q.Range != "" || q.From != 0 || q.To != 0 || q.Step != "" || q.Zone != "":
-		return nil, refuse("queries.%s: range, from, to, step and zone stand beside expr", name)
+	case q.Range != "" || q.From != 0 || q.To != 0 || q.Step != "" || q.Zone != "" || len(q.AtLeast) > 0:
+		return nil, refuse("queries.%s: range, from, to, step, zone and at_least stand beside expr", name)
 	case q.Compare != "":
 		return nil, refuse("queries.%s: compare stands beside expr; in it, shift(%s, %q) is what it was earlier", name, name, q.Compare)
 	case q.Expr != "" || len(q.Queries) > 0:
@@ -73,6 +73,9 @@ func (p *Plan) inner(name string, q Query) (*source, error) {
 	s, err := p.source(q)
 	if err != nil {
 		return nil, refuse("queries.%s: %v", name, err)
+	}
+	if s.kind == aggHeatmap {
+		return nil, refuse("queries.%s: agg heatmap is no number to calculate with", name)
 	}
 	return s, nil
 }

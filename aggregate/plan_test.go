@@ -68,7 +68,7 @@ func TestRefusalsNameLimitAndValue(t *testing.T) {
 		at("total", point.Cumulative, "", 0, 1), at("lat", point.Distribution, "", 0, 1), member("", 0, "x"),
 	)
 	for _, c := range []struct{ query, want string }{
-		{`{"metric":"temp","agg":"median","range":"1m"}`, `agg "median" is not one of count, sum, avg, min, max, last, rate, increase, distinct or pN`},
+		{`{"metric":"temp","agg":"median","range":"1m"}`, `agg "median" is not one of count, sum, avg, min, max, last, rate, increase, distinct, heatmap or pN`},
 		{`{"metric":"temp","agg":"p0","range":"1m"}`, `agg "p0" is not one of`},
 		{`{"metric":"temp","agg":"pNaN","range":"1m"}`, `agg "pNaN" is not one of`},
 		{`{"metric":"temp","agg":"sum","range":"0s"}`, `range "0s": must lie between 1ms and 36500d`},

@@ -26,6 +26,8 @@ type Query struct {
 
 	Queries map[string]Query `json:"queries,omitempty"` // by name
 	Expr    string           `json:"expr,omitempty"`    // what is made of them, such as a / b * 100
+
+	AtLeast map[string]string `json:"at_least,omitempty"` // by shard: a sequence number that the answer has to count
 }
 
 // ParseQuery reads a query from JSON. A field that a query does not have is an error, since
@@ -62,6 +64,7 @@ type Values struct {
 	Labels  map[string]string `json:"labels"`
 	Other   bool              `json:"other,omitempty"`   // the rest that top folded together
 	Compare string            `json:"compare,omitempty"` // how much earlier the values are
+	Bucket  *[2]float64       `json:"bucket,omitempty"`  // of a heatmap: the values count observations between these
 	Values  []float64         `json:"values"`
 }
 

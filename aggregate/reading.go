@@ -147,6 +147,15 @@ func (g *reading) rows(steps int) []row {
 
 // series makes the answer's series of what was read.
 func (p *Plan) series(ctx context.Context, read []*reading, full span) ([]Values, error) {
+	if p.sources[0].kind == aggHeatmap {
+		rows := heatmap(read, full.steps)
+		for i := range rows[1:] {
+			for j := range rows[1+i] {
+				rows[1+i][j].Compare = p.Query.Compare
+			}
+		}
+		return slices.Concat(rows...), ctx.Err()
+	}
 	rows := p.rows(p.calc, read, full)
 	var order []string // of the keys, where top says it
 	if top := p.Query.Top; p.Query.Expr != "" && top > 0 {

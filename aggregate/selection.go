@@ -188,7 +188,7 @@ func (p *selection) checkType() error {
 		if p.typ == point.Gauge {
 			return refuse("agg %s needs a counter, a cumulative or a distribution; %s is a gauge", p.agg, p.name)
 		}
-	case aggQuantile:
+	case aggQuantile, aggHeatmap:
 		if p.typ != point.Distribution {
 			return refuse("agg %s needs a distribution; %s is a %s", p.agg, p.name, p.typ)
 		}

@@ -32,13 +32,15 @@ type feed struct {
 	err    string // what the subscriptions were last told went wrong
 	subs   map[*subscription]struct{}
 	left   time.Time // when the last subscription ended
+
+	waiting int // subscriptions whose first snapshot has to count more, at most
 }
 
 // catchUp returns the snapshot that a subscription is owed, and false while there is none.
 func (f *feed) catchUp(s *subscription) (Message, bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if !f.ready {
+	if !f.ready || s.reach != nil {
 		return Message{}, false
 	}
 	if f.latest == nil {
@@ -69,7 +71,39 @@ func (f *feed) first(ctx context.Context, e *aggregate.Engine) error {
 	}
 	f.seen = v
 	f.show(a, to, v.Now())
+	f.settle(e)
 	return nil
+}
+
+// settle lets subscriptions go on whose first snapshot has to count what the matrix
+// counts by now, and tells those that have waited too long.
+func (f *feed) settle(e *aggregate.Engine) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.waiting == 0 {
+		return
+	}
+	f.waiting = 0
+	for s := range f.subs {
+		reached := s.reach != nil && f.seen.Reaches(s.reach)
+		switch {
+		case s.reach == nil:
+			continue
+		case !reached && time.Now().Before(s.patience):
+			f.waiting++
+			continue
+		case !reached:
+			if lag := e.Lag(s.reach); lag != nil {
+				s.viewer.fail(s.id, lag.Error())
+			}
+		}
+		f.matrix.answer.Covers, f.latest = f.seen.Covers(), nil
+		s.reach = nil
+		s.viewer.mu.Lock()
+		s.skipped = 0
+		s.viewer.mu.Unlock()
+		s.viewer.signal()
+	}
 }
 
 // show makes a whole answer the present state and owes everybody a snapshot.

@@ -154,6 +154,7 @@ func (h *Hub) advance(ctx context.Context, f *feed, v *aggregate.View) {
 	err := f.advance(ctx, v)
 	switch {
 	case err == nil:
+		f.settle(h.options.Engine)
 		f.failed = time.Time{}
 	case ctx.Err() == nil:
 		f.failed = now
@@ -198,6 +199,11 @@ func (h *Hub) join(s *subscription, q aggregate.Query) error {
 	if q.Range == "" {
 		return &aggregate.QueryError{Reason: "range is required in a live query"}
 	}
+	reach, err := h.options.Engine.Reach(q.AtLeast)
+	if err != nil {
+		return err
+	}
+	q.AtLeast = nil // viewers that want to see different records share a feed all the same
 	plan, err := h.options.Engine.Plan(q)
 	if err != nil {
 		return err
@@ -220,7 +226,11 @@ func (h *Hub) join(s *subscription, q aggregate.Query) error {
 	s.feed = f
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	s.reach, s.patience = reach, time.Now().Add(aggregate.MaxLag)
 	f.subs[s] = struct{}{}
+	if reach != nil {
+		f.waiting++
+	}
 	if f.err != "" {
 		s.viewer.fail(s.id, f.err)
 	}

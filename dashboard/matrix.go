@@ -1,6 +1,7 @@
 package dashboard
 
 import (
+	"fmt"
 	"math"
 	"slices"
 	"sort"
@@ -36,6 +37,9 @@ func seriesKey(v *aggregate.Values) string {
 	}
 	if v.Compare != "" {
 		b.WriteString("\x02" + v.Compare)
+	}
+	if v.Bucket != nil {
+		fmt.Fprintf(&b, "\x03%v", *v.Bucket)
 	}
 	return b.String()
 }

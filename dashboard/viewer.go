@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"time"
 
 	"freshet/aggregate"
 )
@@ -38,6 +39,10 @@ type subscription struct {
 	id     string
 	viewer *Viewer
 	feed   *feed
+
+	// Guarded by feed.mu.
+	reach    aggregate.Reach // what its first snapshot has to count; nil when it does
+	patience time.Time       // how long it waits for that
 
 	// Guarded by viewer.mu.
 	behind  bool // it is owed a snapshot, and gets no updates before

@@ -76,7 +76,11 @@ func (a *QueryAPI) query(w http.ResponseWriter, r *http.Request) error {
 		answer, err = a.Engine.Query(r.Context(), q)
 	}
 	var refused *aggregate.QueryError
+	var lag *aggregate.LagError
 	switch {
+	case errors.As(err, &lag):
+		w.Header().Set("Retry-After", "1")
+		return &statusError{http.StatusServiceUnavailable, lag.Error()}
 	case errors.As(err, &refused):
 		return &statusError{http.StatusBadRequest, refused.Reason}
 	case err != nil:
