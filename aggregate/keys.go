@@ -17,8 +17,10 @@ type Keys struct {
 	Arrived []uint32      // when the record that brought the key arrived, epoch seconds
 	Start   stream.Offset // of the unit that brought the last key of the shard, in the run that has it; else 0
 
-	// Of a Frozen: keys of the shard with lower numbers are forgotten.
-	Oldest uint64
+	// Of a Frozen: keys of the shard with lower numbers are forgotten, and so are those of any
+	// shard that arrived before a time, epoch seconds.
+	Oldest  uint64
+	Expired uint32
 }
 
 // A keySet holds the last keys of a shard in the order in which they came, and finds each of
@@ -165,8 +167,8 @@ func (s *keySet) since(from uint64, start stream.Offset) keyRun {
 }
 
 // each yields the keys, at least once.
-func (r keyRun) each(shard stream.ShardID, yield func(*Keys) error) error {
-	out := &Keys{Shard: shard, First: r.from, Oldest: r.oldest}
+func (r keyRun) each(out Keys, yield func(*Keys) error) error {
+	out.First, out.Oldest = r.from, r.oldest
 	for _, c := range r.chunks {
 		i := out.First % keysInChunk
 		n := min(keysInChunk-i, r.end-out.First)
@@ -174,13 +176,13 @@ func (r keyRun) each(shard stream.ShardID, yield func(*Keys) error) error {
 		if out.First+n == r.end {
 			out.Start = r.start
 		}
-		if err := yield(out); err != nil {
+		if err := yield(&out); err != nil {
 			return err
 		}
 		out.First += n
 	}
 	if len(r.chunks) == 0 {
-		return yield(out)
+		return yield(&out)
 	}
 	return nil
 }

@@ -51,6 +51,8 @@ type ledger struct {
 	start     stream.Offset // of the unit that brought the last key of own
 	cut       uint64        // number of the first key of the open generation
 	unit      unit          // that of the last record
+	left      bool          // nothing more is folded
+	oldest    uint64        // number of the oldest key that was left
 }
 
 // A unit is what is counted or dropped as one.
@@ -214,6 +216,7 @@ func (l *ledger) inherit(from []inheritance, arrived int64) {
 
 // leave returns what the children inherit. The shard folds nothing more.
 func (l *ledger) leave() []inheritance {
+	l.left, l.oldest = true, l.own.oldest
 	first, last := l.shard.Range()
 	out := append([]inheritance(nil), l.inherited...)
 	if l.own.len() > 0 {
@@ -235,5 +238,9 @@ func (l *ledger) resume(m point.Mark, at stream.Offset) {
 func (l *ledger) cutKeys() keyRun {
 	r := l.own.since(l.cut, l.start)
 	l.cut = l.own.end
+	if l.left { // the children have them, or will have
+		r.oldest = l.oldest
+		l.own, l.inherited, l.count = newKeySet(l.cut), nil, 0
+	}
 	return r
 }

@@ -3,6 +3,7 @@ package aggregate
 import (
 	"context"
 	"fmt"
+	"time"
 	"unsafe"
 
 	"freshet/ingest/point"
@@ -149,13 +150,20 @@ func (s *shard) drain(b *batch) {
 	close(s.drained)
 }
 
+// clockSlack is for how long beyond their age keys are stored: records that are not folded
+// yet arrived before now, by a clock that may have been set since.
+const clockSlack = time.Hour
+
 // Keys yields the keys that the generation brought.
 func (f *frozen) Keys(ctx context.Context, yield func(*Keys) error) error {
+	e := f.engine
+	expired := max(0, e.now().Add(-e.options.KeyAge-clockSlack).Unix())
 	for _, v := range f.views {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		if err := v.generation(f.number).keys.each(v.shard.log.ID(), yield); err != nil {
+		out := Keys{Shard: v.shard.log.ID(), Expired: uint32(expired)}
+		if err := v.generation(f.number).keys.each(out, yield); err != nil {
 			return err
 		}
 	}

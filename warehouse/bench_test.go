@@ -24,6 +24,8 @@ const madeSeries = 10_000
 func (m *made) Generation() aggregate.Generation { return m.generation }
 func (m *made) Ranges() []aggregate.Range        { return nil }
 
+func (m *made) Keys(context.Context, func(*aggregate.Keys) error) error { return nil }
+
 func (m *made) NewSeries(known aggregate.SeriesID) []aggregate.Series {
 	var out []aggregate.Series
 	for i := known + 1; i <= madeSeries; i++ {

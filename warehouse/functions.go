@@ -76,6 +76,7 @@ func functions() []duck.Function {
 		rowsFunction("frozen_hours", 3_600_000),
 		rowsFunction("frozen_days", 86_400_000),
 		wantedFunction(),
+		keysFunction(),
 	}
 }
 

@@ -18,7 +18,7 @@ import (
 	"freshet/warehouse"
 )
 
-var allSteps = []string{"freeze", "begin", "points", "windows_1m", "windows_1h", "windows_1d", "series", "positions", "commit", "committed"}
+var allSteps = []string{"freeze", "begin", "points", "windows_1m", "windows_1h", "windows_1d", "series", "keys", "positions", "commit", "committed"}
 
 func TestLoadKeepsEveryAnswer(t *testing.T) {
 	var seen steps

@@ -31,7 +31,7 @@ type LoaderOptions struct {
 	Logger *slog.Logger  // nil discards
 
 	// Step is called as each step of a load begins, with its name: freeze, begin, points,
-	// windows_1m, windows_1h, windows_1d, series, positions, commit and, when all is done, committed.
+	// windows_1m, windows_1h, windows_1d, series, keys, positions, commit and, when all is done, committed.
 	Step func(name string)
 }
 
@@ -186,6 +186,7 @@ func (l *Loader) write(ctx context.Context, c *duck.Conn, f aggregate.Frozen, be
 		{"windows_1h", fmt.Sprintf("INSERT INTO hour_rows BY NAME SELECT *, %d AS generation FROM frozen_hours()", f.Generation())},
 		{"windows_1d", fmt.Sprintf("INSERT INTO day_rows BY NAME SELECT *, %d AS generation FROM frozen_days()", f.Generation())},
 		{"series", "INSERT INTO series_rows SELECT * FROM pending_series() WHERE id > (SELECT coalesce(max(id), 0) FROM series_rows)"},
+		{"keys", "INSERT INTO key_rows SELECT * FROM frozen_keys()"},
 	} {
 		l.options.Step(step.name)
 		started := time.Now()
@@ -197,6 +198,9 @@ func (l *Loader) write(ctx context.Context, c *duck.Conn, f aggregate.Frozen, be
 		if step.name == "points" {
 			points = uint64(n)
 		}
+	}
+	if err := forgetKeys(ctx, c, f); err != nil {
+		return 0, fmt.Errorf("keys: %w", err)
 	}
 	l.options.Step("positions")
 	for _, r := range f.Ranges() {

@@ -107,14 +107,34 @@ func start(t *testing.T, dir string, step func(string)) *rig {
 type model struct {
 	mu     sync.Mutex
 	shards map[stream.ShardID]map[stream.Offset][]point.Point
+	posts  [][]point.Point // that were acknowledged
+	keys   []point.Key     // of those
+	last   uint64          // number of the last key
+}
+
+// again returns a post that was acknowledged, with its key.
+func (m *model) again(rng *rand.Rand) (points []point.Point, key point.Key) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if len(m.posts) == 0 {
+		return nil, key
+	}
+	i := rng.IntN(len(m.posts))
+	return m.posts[i], m.keys[i]
 }
 
 var oracleTypes = map[string]point.Type{
 	"gauge": point.Gauge, "counter": point.Counter, "observed": point.Distribution, "visitors": point.Set,
 }
 
-// post appends a few random points, some of them late, and remembers them.
+// post appends a few random points, some of them late, and remembers them. Now and then it
+// sends what was acknowledged before once more, which must not count.
 func (m *model) post(r *rig, rng *rand.Rand) error {
+	if rng.IntN(4) == 0 {
+		if points, key := m.again(rng); points != nil {
+			return m.appendAll(r, points, key, true)
+		}
+	}
 	names := []string{"gauge", "counter", "observed", "visitors"}
 	var points []point.Point
 	for range 1 + rng.IntN(20) {
@@ -134,21 +154,35 @@ func (m *model) post(r *rig, rng *rand.Rand) error {
 		}
 		points = append(points, p)
 	}
-	for len(points) > 0 { // once, and again for what a reshard refuses
-		var err error
-		if points, err = m.append(r, points); err != nil {
-			return err
-		}
+	m.mu.Lock()
+	m.last++
+	key := point.KeyOf([16]byte{1}, m.last)
+	m.mu.Unlock()
+	if err := m.appendAll(r, points, key, false); err != nil {
+		return err
 	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.posts, m.keys = append(m.posts, points), append(m.keys, key)
 	return nil
 }
 
-// append appends points, a record a shard, and remembers them. It returns those that a
-// reshard has refused, when it is over.
-func (m *model) append(r *rig, all []point.Point) (moved []point.Point, err error) {
+// appendAll appends points, and again what a reshard refuses.
+func (m *model) appendAll(r *rig, points []point.Point, key point.Key, repeated bool) (err error) {
+	for len(points) > 0 && err == nil {
+		points, err = m.append(r, points, key, repeated)
+	}
+	return err
+}
+
+// append appends points, a record a shard, and remembers them unless they are repeated. It
+// returns those that a reshard has refused, when it is over.
+func (m *model) append(r *rig, all []point.Point, key point.Key, repeated bool) (moved []point.Point, err error) {
 	byShard := map[*stream.Shard][]point.Point{}
+	open := r.stream.OpenShards() // all of a post by the same division
 	for _, p := range all {
-		shard := r.stream.ShardFor(stream.HashKey{Hi: point.HashOf(p.Series)})
+		hash := stream.HashKey{Hi: point.HashOf(p.Series)}
+		shard := open[slices.IndexFunc(open, func(s *stream.Shard) bool { return s.Holds(hash) })]
 		byShard[shard] = append(byShard[shard], p)
 	}
 	for shard, points := range byShard {
@@ -158,8 +192,13 @@ func (m *model) append(r *rig, all []point.Point) (moved []point.Point, err erro
 			v.Set(&points[i])
 			b.Add(&v)
 		}
+		var series []int
+		for i := range b.NumSeries() {
+			series = append(series, i)
+		}
+		data := b.EncodeMarked(nil, series, point.Mark{Key: key, Home: uint32(shard.ID()) + 1})
 		first, _ := shard.Range()
-		offset, err := shard.Append(context.Background(), []stream.Entry{{HashKey: first, Explicit: true, Data: b.Encode(nil)}})
+		offset, err := shard.Append(context.Background(), []stream.Entry{{HashKey: first, Explicit: true, Data: data}})
 		if errors.Is(err, stream.ErrMoved) {
 			moved = append(moved, points...)
 			err = shard.Settled(context.Background())
@@ -173,6 +212,9 @@ func (m *model) append(r *rig, all []point.Point) (moved []point.Point, err erro
 		m.mu.Lock()
 		if m.shards[shard.ID()] == nil {
 			m.shards[shard.ID()] = map[stream.Offset][]point.Point{}
+		}
+		if repeated {
+			points = nil
 		}
 		m.shards[shard.ID()][offset] = points
 		m.mu.Unlock()

@@ -33,7 +33,7 @@ ALTER TABLE minute_rows ADD COLUMN late UBIGINT DEFAULT 0;
 ALTER TABLE hour_rows ADD COLUMN late UBIGINT DEFAULT 0;
 CREATE TABLE day_rows AS SELECT * REPLACE (make_timestamptz((epoch_ms(start) // 86400000) * 86400000 * 1000) AS start) FROM hour_rows;
 ALTER TABLE range_rows ADD COLUMN max_ts TIMESTAMPTZ;
-`}
+`, keysTable}
 
 // views are what SQL reads. They hold no data, so they are made anew at each start. What is not
 // loaded comes from pending_points and pending_series, and only the part that the

@@ -127,6 +127,9 @@ func (w *Warehouse) Restore(ctx context.Context) (aggregate.Restored, error) {
 			r.Extents[v[0].(string)] = aggregate.Extent{First: v[1].(time.Time).UnixMilli(), Last: v[2].(time.Time).UnixMilli()}
 			return nil
 		}))
+	if err == nil {
+		r.Keys, err = w.restoreKeys(ctx)
+	}
 	if err != nil {
 		return r, fmt.Errorf("restore: %w", err)
 	}
