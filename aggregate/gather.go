@@ -150,7 +150,7 @@ func (c chunk) cells() int {
 	case c.singles != nil:
 		return len(c.singles.Offset)
 	}
-	return len(c.open.Rows)
+	return c.open.Rows.Len()
 }
 
 func (c chunk) add(acc accumulator) {

@@ -213,7 +213,6 @@ func TestMemoryIsFreedWhenNoOlderPinIsOpen(t *testing.T) {
 		t.Fatal(err)
 	}
 	older, other := l.engine.Pin(), l.engine.Pin()
-	full := l.engine.Stats().PendingBytes
 	s.load(t, l.engine, nil)
 	younger := l.engine.Pin()
 	defer younger.Close()
@@ -222,6 +221,7 @@ func TestMemoryIsFreedWhenNoOlderPinIsOpen(t *testing.T) {
 		l.ask(aggregate.Query{Metric: "tick", Agg: "sum", Range: "1m"})
 		return l.engine.Stats().PendingBytes
 	}
+	full := bytes()
 	older.Close()
 	older.Close() // which counts once
 	if got := bytes(); got < full/2 {

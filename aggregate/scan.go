@@ -121,8 +121,14 @@ func (s *scalars) singles(c *window.Singles) {
 
 func (s *scalars) open(o *window.Open) {
 	step := s.index(o.Start)
-	for i := range o.Rows {
-		r := &o.Rows[i]
+	for k := range o.Rows.Pages() {
+		s.rows(o.Rows.Page(k), o.Start, step)
+	}
+}
+
+func (s *scalars) rows(rows []window.Row, start int64, step int) {
+	for i := range rows {
+		r := &rows[i]
 		g := s.group(r.Series)
 		if g < 0 {
 			continue
@@ -136,7 +142,7 @@ func (s *scalars) open(o *window.Open) {
 		case aggLast:
 			value = r.Last
 		}
-		s.put(g*s.steps+step, uint64(r.Count), value, o.Start+int64(r.LastAt))
+		s.put(g*s.steps+step, uint64(r.Count), value, start+int64(r.LastAt))
 	}
 }
 
@@ -207,7 +213,7 @@ func (s *quantiles) full(slot int, c *window.Fulls, i int) {
 func (s *quantiles) open(o *window.Open) {
 	step := s.index(o.Start)
 	for _, b := range o.Bins {
-		if g := s.group(o.Rows[b.Row].Series); g >= 0 {
+		if g := s.group(o.Rows.At(int(b.Row)).Series); g >= 0 {
 			s.acc[g*s.steps+step].Add(b.Bin, uint64(b.Count))
 		}
 	}
@@ -231,7 +237,7 @@ func (s *distincts) full(slot int, c *window.Fulls, i int) {
 func (s *distincts) open(o *window.Open) {
 	step := s.index(o.Start)
 	for _, m := range o.Members {
-		if g := s.group(o.Rows[m.Row].Series); g >= 0 {
+		if g := s.group(o.Rows.At(int(m.Row)).Series); g >= 0 {
 			s.acc[g*s.steps+step].Add(m.Hash)
 		}
 	}

@@ -214,8 +214,11 @@ func (s *shard) fold(ctx context.Context) error {
 
 // account makes the size of what is folded known, and frees what is loaded.
 func (s *shard) account() {
-	if s.dirty || len(s.gens) > 1 && s.gens[0].number <= s.engine.freed() {
+	if len(s.gens) > 1 && s.gens[0].number <= s.engine.freed() {
 		s.publish()
+	}
+	if s.dirty {
+		s.measure()
 	}
 	s.engine.checkSize()
 }
@@ -314,6 +317,26 @@ func (s *shard) answer() {
 	s.waiting = rest
 }
 
+// measure makes the size of the windows known without showing them.
+func (s *shard) measure() {
+	var bytes int64
+	for _, g := range s.gens {
+		for _, id := range g.touched {
+			g.resize(id)
+		}
+		bytes += g.bytes
+	}
+	s.bytes.Store(bytes)
+	s.unknown = 0
+}
+
+// resize takes the present size of a metric's windows into account.
+func (g *generation) resize(id int) {
+	size := g.folds[id].Bytes()
+	g.bytes += size - g.sizes[id]
+	g.sizes[id] = size
+}
+
 // publish makes the present state the view.
 func (s *shard) publish() {
 	loaded := s.engine.freed()
@@ -350,9 +373,7 @@ func (g *generation) publish() []*window.View {
 	copy(views, g.views)
 	for _, id := range g.touched {
 		views[id] = g.folds[id].View()
-		size := g.folds[id].Bytes()
-		g.bytes += size - g.sizes[id]
-		g.sizes[id] = size
+		g.resize(id)
 		g.inTouch[id] = false
 	}
 	g.touched = g.touched[:0]

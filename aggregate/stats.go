@@ -91,8 +91,8 @@ func (v *View) last(m *metric) int64 {
 			last = max(last, f.Last)
 		}
 		for i := range w.Open {
-			for j := range w.Open[i].Rows {
-				last = max(last, w.Open[i].Start+int64(w.Open[i].Rows[j].LastAt))
+			for j := range w.Open[i].Rows.Len() {
+				last = max(last, w.Open[i].Start+int64(w.Open[i].Rows.At(j).LastAt))
 			}
 		}
 	})

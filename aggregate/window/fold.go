@@ -72,15 +72,15 @@ func (f *Fold) seal(w *openWindow) {
 		f.base.seal(w)
 		return
 	}
-	start := Floor(w.Start, f.panes.width)
+	start := Floor(w.start, f.panes.width)
 	pane := f.panes.at(start, f.sealPane)
-	shift := uint32(w.Start - start)
+	shift := uint32(w.start - start)
 	w.each(func(r *Row, typ point.Type, bins []BinRun, members []Member) {
-		f.base.cell(w.Start, r, bins, members)
+		f.base.cell(w.start, r, bins, members)
 		switch {
 		case f.panes == nil: // given up on the way
 		case pane == nil:
-			f.panes.cell(w.Start, r, bins, members)
+			f.panes.cell(w.start, r, bins, members)
 		default:
 			pane.merge(r, typ, shift, bins, members)
 			pane.cells++
@@ -91,7 +91,7 @@ func (f *Fold) seal(w *openWindow) {
 // sealPane makes cells of a pane. If the second one, which is the first that is whole,
 // shows that series have few windows in a pane, the fold goes on without.
 func (f *Fold) sealPane(w *openWindow) {
-	if f.sealed++; f.sealed == 2 && w.cells < paneSaves*len(w.Rows) {
+	if f.sealed++; f.sealed == 2 && w.cells < paneSaves*w.rows.n {
 		f.panes = nil
 		return
 	}

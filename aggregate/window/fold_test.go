@@ -209,8 +209,8 @@ func count(v *window.View) int {
 		}
 	}
 	for _, o := range v.Open {
-		for i := range o.Rows {
-			n += int(o.Rows[i].Count)
+		for i := range o.Rows.Len() {
+			n += int(o.Rows.At(i).Count)
 		}
 	}
 	return n

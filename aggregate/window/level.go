@@ -21,12 +21,12 @@ type level struct {
 // merges like any other. When a new window pushes the oldest one out it is given to seal.
 func (l *level) at(start int64, seal func(*openWindow)) *openWindow {
 	for i := len(l.open) - 1; i >= 0; i-- {
-		if l.open[i].Start == start {
+		if l.open[i].start == start {
 			return l.open[i]
 		}
 	}
 	if len(l.open) == l.most {
-		if start < l.open[0].Start {
+		if start < l.open[0].start {
 			return nil
 		}
 		seal(l.open[0])
@@ -39,7 +39,7 @@ func (l *level) at(start int64, seal func(*openWindow)) *openWindow {
 		w = &openWindow{}
 	}
 	w.begin(start)
-	i, _ := slices.BinarySearchFunc(l.open, start, func(w *openWindow, s int64) int { return cmp.Compare(w.Start, s) })
+	i, _ := slices.BinarySearchFunc(l.open, start, func(w *openWindow, s int64) int { return cmp.Compare(w.start, s) })
 	l.open = slices.Insert(l.open, i, w)
 	return w
 }
@@ -69,7 +69,7 @@ func (l *level) cell(start int64, row *Row, bins []BinRun, members []Member) {
 
 // seal makes cells of a window.
 func (l *level) seal(w *openWindow) {
-	w.each(func(r *Row, _ point.Type, bins []BinRun, members []Member) { l.cell(w.Start, r, bins, members) })
+	w.each(func(r *Row, _ point.Type, bins []BinRun, members []Member) { l.cell(w.start, r, bins, members) })
 }
 
 // sealAll makes cells of all windows.

@@ -13,44 +13,46 @@ const compactAt = 1 << 15
 
 // An openWindow is an Open while it takes points.
 type openWindow struct {
-	Open
-	rowOf     []uint32     // row of a series, valid where Rows[rowOf[s]].Series == s
+	start     int64 // epoch ms
+	rows      ownRows
+	bins      []RowBin // see Open
+	members   []Member
+	points    uint64       // that were added
+	rowOf     []uint32     // row of a series, valid where row rowOf[s] is of series s
 	types     []point.Type // of the rows
-	compacted int          // len(Bins) or len(Members) after they were last put together
+	compacted int          // len(bins) or len(members) after they were last put together
 	cells     int          // of shorter windows that were merged
 
-	copied       []Row // Rows as a view has them
-	copiedPoints uint64
+	shared Open // the last view's
 }
 
 // begin makes w the empty window at start. It keeps what memory no view shares.
 func (w *openWindow) begin(start int64) {
-	w.Open = Open{Start: start, Rows: w.Rows[:0]}
-	w.types, w.compacted, w.cells, w.copied = w.types[:0], 0, 0, nil
+	w.rows.clear()
+	*w = openWindow{start: start, rows: w.rows, rowOf: w.rowOf, types: w.types[:0]}
 }
 
-// row returns the row of a series, and false if there was none: then it is all zero but
-// for its series.
-func (w *openWindow) row(series uint32, typ point.Type) (i uint32, old bool) {
+// row returns the row of a series to write, and false if there was none: then the caller
+// sets all of it.
+func (w *openWindow) row(series uint32, typ point.Type) (i uint32, r *Row, old bool) {
 	if int(series) >= len(w.rowOf) {
 		w.rowOf = append(w.rowOf, make([]uint32, int(series)+1-len(w.rowOf)+len(w.rowOf)/2)...)
 	}
 	i = w.rowOf[series]
-	if int(i) < len(w.Rows) && w.Rows[i].Series == series {
-		return i, true
+	if int(i) < w.rows.n && w.rows.At(int(i)).Series == series {
+		return i, w.rows.own(i), true
 	}
-	i = uint32(len(w.Rows))
+	i, r = w.rows.append()
 	w.rowOf[series] = i
 	w.types = append(w.types, typ)
-	w.Rows = append(w.Rows, Row{Series: series})
-	return i, false
+	return i, r, false
 }
 
 // add adds a point.
 func (w *openWindow) add(series uint32, typ point.Type, at uint32, value float64, hash uint64) {
 	w.points++
-	i, old := w.row(series, typ)
-	if r := &w.Rows[i]; old {
+	i, r, old := w.row(series, typ)
+	if old {
 		r.add(typ, at, value)
 	} else {
 		*r = Row{
@@ -60,10 +62,10 @@ func (w *openWindow) add(series uint32, typ point.Type, at uint32, value float64
 	}
 	switch typ {
 	case point.Distribution:
-		w.Bins = append(w.Bins, RowBin{i, BinOf(value), 1})
+		w.bins = append(w.bins, RowBin{i, BinOf(value), 1})
 		w.bound()
 	case point.Set:
-		w.Members = append(w.Members, Member{i, hash})
+		w.members = append(w.members, Member{i, hash})
 		w.bound()
 	}
 }
@@ -72,28 +74,28 @@ func (w *openWindow) add(series uint32, typ point.Type, at uint32, value float64
 // bins and members.
 func (w *openWindow) merge(o *Row, typ point.Type, shift uint32, bins []BinRun, members []Member) {
 	w.points += uint64(o.Count)
-	i, old := w.row(o.Series, typ)
-	if r := &w.Rows[i]; old {
+	i, r, old := w.row(o.Series, typ)
+	if old {
 		r.merge(typ, o, shift)
 	} else {
 		*r = *o
 		r.FirstAt, r.LastAt = o.FirstAt+shift, o.LastAt+shift
 	}
 	for _, b := range bins {
-		w.Bins = append(w.Bins, RowBin{i, b.Bin, b.Count})
+		w.bins = append(w.bins, RowBin{i, b.Bin, b.Count})
 	}
 	for _, m := range members {
-		w.Members = append(w.Members, Member{i, m.Hash})
+		w.members = append(w.members, Member{i, m.Hash})
 	}
 	w.bound()
 }
 
 // bound puts equal bins and members together once there are many.
 func (w *openWindow) bound() {
-	if n := len(w.Bins); n >= compactAt && n >= 4*w.compacted {
+	if n := len(w.bins); n >= compactAt && n >= 4*w.compacted {
 		w.compactBins()
 	}
-	if n := len(w.Members); n >= compactAt && n >= 4*w.compacted {
+	if n := len(w.members); n >= compactAt && n >= 4*w.compacted {
 		w.compactMembers()
 	}
 }
@@ -137,7 +139,7 @@ func runOf[T any](sorted []T, ends []uint32, row uint32) []T {
 // compactBins puts the bins in order of row and bin and adds up equal ones, in a new slice,
 // since views share the old one. It returns where each row ends.
 func (w *openWindow) compactBins() []uint32 {
-	sorted, ends := byRow(w.Bins, len(w.Rows))
+	sorted, ends := byRow(w.bins, w.rows.n)
 	out, from := sorted[:0], uint32(0)
 	for row, end := range ends {
 		run := sorted[from:end]
@@ -155,13 +157,13 @@ func (w *openWindow) compactBins() []uint32 {
 		}
 		ends[row] = uint32(len(out))
 	}
-	w.Bins, w.compacted = out, len(out)
+	w.bins, w.compacted = out, len(out)
 	return ends
 }
 
 // compactMembers is compactBins for members: equal ones stay once.
 func (w *openWindow) compactMembers() []uint32 {
-	sorted, ends := byRow(w.Members, len(w.Rows))
+	sorted, ends := byRow(w.members, w.rows.n)
 	out, from := sorted[:0], uint32(0)
 	for row, end := range ends {
 		run := sorted[from:end]
@@ -172,60 +174,59 @@ func (w *openWindow) compactMembers() []uint32 {
 		out = append(out, slices.Compact(run)...)
 		ends[row] = uint32(len(out))
 	}
-	w.Members, w.compacted = out, len(out)
+	w.members, w.compacted = out, len(out)
 	return ends
 }
 
-// share returns the window for a view. Its rows are copied, if any has changed since the
-// last copy; of the rest the view keeps what there is now, and more is only added.
+// share returns the window for a view. The rows that change later are copied then; of the
+// rest the view keeps what there is now, and more is only added.
 func (w *openWindow) share() Open {
-	if w.copied == nil || w.copiedPoints != w.points {
-		w.copied, w.copiedPoints = slices.Clone(w.Rows), w.points
+	if w.shared.points != w.points {
+		w.shared = Open{Start: w.start, Rows: w.rows.share(), points: w.points}
 	}
-	o := w.Open
-	o.Rows = w.copied
-	return o
+	w.shared.Bins, w.shared.Members = w.bins, w.members
+	return w.shared
 }
 
 // bytes returns about how much memory the window takes.
 func (w *openWindow) bytes() int64 {
-	return int64(64*(cap(w.Rows)+cap(w.copied)) + 4*cap(w.rowOf) + cap(w.types) + 12*cap(w.Bins) + 16*cap(w.Members))
+	return w.rows.bytes() + int64(4*cap(w.rowOf)+cap(w.types)+12*cap(w.bins)+16*cap(w.members))
 }
 
 // each calls visit with the rows by rising series, with their bins and members, which
 // are put together.
 func (w *openWindow) each(visit func(r *Row, typ point.Type, bins []BinRun, members []Member)) {
 	var binEnds, memberEnds []uint32
-	if len(w.Bins) > 0 {
+	if len(w.bins) > 0 {
 		binEnds = w.compactBins()
 	}
-	if len(w.Members) > 0 {
+	if len(w.members) > 0 {
 		memberEnds = w.compactMembers()
 	}
 	var scratch []BinRun
 	for _, i := range w.bySeries() {
 		scratch = scratch[:0]
-		for _, b := range runOf(w.Bins, binEnds, i) {
+		for _, b := range runOf(w.bins, binEnds, i) {
 			scratch = append(scratch, BinRun{b.Bin, b.Count})
 		}
-		visit(&w.Rows[i], w.types[i], scratch, runOf(w.Members, memberEnds, i))
+		visit(w.rows.At(int(i)), w.types[i], scratch, runOf(w.members, memberEnds, i))
 	}
 }
 
 // bySeries returns the indexes of the rows by rising series.
 func (w *openWindow) bySeries() []uint32 {
-	out := make([]uint32, 0, len(w.Rows))
-	if len(w.Rows) > len(w.rowOf)/8 {
+	out := make([]uint32, 0, w.rows.n)
+	if w.rows.n > len(w.rowOf)/8 {
 		for series, i := range w.rowOf {
-			if int(i) < len(w.Rows) && w.Rows[i].Series == uint32(series) {
+			if int(i) < w.rows.n && w.rows.At(int(i)).Series == uint32(series) {
 				out = append(out, i)
 			}
 		}
 		return out
 	}
-	for i := range w.Rows {
+	for i := range w.rows.n {
 		out = append(out, uint32(i))
 	}
-	slices.SortFunc(out, func(a, b uint32) int { return cmp.Compare(w.Rows[a].Series, w.Rows[b].Series) })
+	slices.SortFunc(out, func(a, b uint32) int { return cmp.Compare(w.rows.At(int(a)).Series, w.rows.At(int(b)).Series) })
 	return out
 }

@@ -52,7 +52,7 @@ func (p part) len() int {
 	case p.fulls != nil:
 		return len(p.fulls.Offset)
 	}
-	return len(p.open.Rows)
+	return p.open.Rows.Len()
 }
 
 // at returns the time of a single, or the start of a full window.
@@ -74,7 +74,7 @@ func (p part) first(i int) int64 {
 	case p.fulls != nil:
 		return p.fulls.Start(i) + int64(p.fulls.FirstAt[i])
 	}
-	return p.open.Start + int64(p.open.Rows[i].FirstAt)
+	return p.open.Start + int64(p.open.Rows.At(i).FirstAt)
 }
 
 func (p part) series(i int) uint32 {
@@ -84,7 +84,7 @@ func (p part) series(i int) uint32 {
 	case p.fulls != nil:
 		return p.fulls.Series[i]
 	}
-	return p.open.Rows[i].Series
+	return p.open.Rows.At(i).Series
 }
 
 // state returns a cell without its sketch and members.
@@ -103,7 +103,7 @@ func (p part) state(i int) State {
 		s.Late = uint64(p.fulls.LateOf(i))
 		return s
 	}
-	return p.open.Rows[i].State(p.open.Start)
+	return p.open.Rows.At(i).State(p.open.Start)
 }
 
 // A ref is one cell: an index in parts, and one in the part.

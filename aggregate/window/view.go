@@ -21,7 +21,7 @@ type View struct {
 // An Open is a window that still takes points.
 type Open struct {
 	Start   int64 // epoch ms
-	Rows    []Row
+	Rows    Rows
 	Bins    []RowBin // of distributions, in any order
 	Members []Member // of sets, in any order and maybe several times
 	points  uint64   // that were added
