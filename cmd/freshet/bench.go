@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 
 	"freshet/cmd/freshet/bench"
 )
@@ -12,6 +13,7 @@ type benchCmd struct {
 	Live    benchLive    `cmd:"" help:"Milliseconds from a post to the websocket frame that shows it."`
 	Query   benchQuery   `cmd:"" help:"Milliseconds of queries over the last minutes, a day and a month, while points come in."`
 	Growth  benchGrowth  `cmd:"" help:"Tables of how costs grow with series, shards, viewers and history."`
+	Soak    benchSoak    `cmd:"" help:"A server under load for a long time: what grows, and whether its answers stay exact."`
 	Load    benchLoad    `cmd:"" help:"Rows a second loaded into the warehouse."`
 	Replay  benchReplay  `cmd:"" help:"Points a second folded again after kill -9."`
 	Kinesis benchKinesis `cmd:"" help:"Records a second put and read over the Kinesis API."`
@@ -26,10 +28,10 @@ type benchFlags struct {
 // print measures and prints.
 func (f *benchFlags) print(in *invocation, measure func(context.Context) (*bench.Report, error)) error {
 	r, err := measure(in.ctx)
-	if err != nil {
+	if r == nil {
 		return err
 	}
-	return r.Print(in.stdout, f.JSON)
+	return errors.Join(r.Print(in.stdout, f.JSON), err)
 }
 
 type benchIngest struct {
@@ -70,6 +72,17 @@ type benchGrowth struct {
 // Run measures growth.
 func (c *benchGrowth) Run(in *invocation) error {
 	return c.print(in, func(ctx context.Context) (*bench.Report, error) { return bench.Growth(ctx, c.GrowthLoad) })
+}
+
+type benchSoak struct {
+	benchFlags
+	bench.SoakLoad
+}
+
+// Run soaks a server.
+func (c *benchSoak) Run(in *invocation) error {
+	c.Progress = in.stderr
+	return c.print(in, func(ctx context.Context) (*bench.Report, error) { return bench.Soak(ctx, c.SoakLoad) })
 }
 
 type benchLoad struct {

@@ -1,6 +1,9 @@
 package main
 
 import (
+	"runtime/metrics"
+	"slices"
+
 	"freshet/web"
 )
 
@@ -39,7 +42,7 @@ func (s *server) samples() []web.Sample {
 		{Name: "freshet_live_queries", Help: "Distinct queries watched.", Value: float64(hub.Feeds)},
 		{Name: "freshet_live_skips_total", Help: "Times that a viewer fell behind.", Value: float64(hub.Skips)},
 	}
-	return append(append(out, s.shardSamples()...), s.pipelineSamples()...)
+	return slices.Concat(out, runtimeSamples(), s.shardSamples(), s.pipelineSamples())
 }
 
 // flag returns 1 for yes.
@@ -67,4 +70,16 @@ func (s *server) shardSamples() []web.Sample {
 		}
 	}
 	return out
+}
+
+// runtimeSamples returns what Go's runtime says of the process, without stopping it.
+func runtimeSamples() []web.Sample {
+	read := []metrics.Sample{{Name: "/sched/goroutines:goroutines"}, {Name: "/memory/classes/heap/objects:bytes"}, {Name: "/memory/classes/total:bytes"}, {Name: "/gc/cycles/total:gc-cycles"}}
+	metrics.Read(read)
+	return []web.Sample{
+		{Name: "go_goroutines", Help: "Goroutines.", Value: float64(read[0].Value.Uint64())},
+		{Name: "go_heap_objects_bytes", Help: "Objects in the heap, DuckDB's memory not among them.", Value: float64(read[1].Value.Uint64())},
+		{Name: "go_memory_bytes", Help: "Memory that Go's runtime has mapped.", Value: float64(read[2].Value.Uint64())},
+		{Name: "go_gc_cycles_total", Help: "Garbage collections.", Value: float64(read[3].Value.Uint64())},
+	}
 }

@@ -37,26 +37,26 @@ func (a *asker) ask(ctx context.Context, query string, series int) (time.Duratio
 	return took, nil
 }
 
-// sql returns how long a statement took and the first value of its only row.
-func (a *asker) sql(ctx context.Context, statement string) (took time.Duration, first float64, err error) {
+// sql returns how long a statement took and its only row.
+func (a *asker) sql(ctx context.Context, statement string) (took time.Duration, row []float64, err error) {
 	body, err := json.Marshal(map[string]string{"sql": statement})
 	if err != nil {
-		return 0, 0, err
+		return 0, nil, err
 	}
 	began := time.Now()
 	data, err := a.post(ctx, "/api/v1/sql", string(body))
 	took = time.Since(began)
 	if err != nil {
-		return 0, 0, err
+		return 0, nil, err
 	}
-	var answer struct{ Rows [][]*float64 }
+	var answer struct{ Rows [][]float64 }
 	if err := json.Unmarshal(data, &answer); err != nil {
-		return 0, 0, fmt.Errorf("%s: %w", statement, err)
+		return 0, nil, fmt.Errorf("%s: %w", statement, err)
 	}
-	if len(answer.Rows) != 1 || len(answer.Rows[0]) == 0 || answer.Rows[0][0] == nil {
-		return 0, 0, fmt.Errorf("%s was answered %.300s", statement, data)
+	if len(answer.Rows) != 1 {
+		return 0, nil, fmt.Errorf("%s was answered %.300s", statement, data)
 	}
-	return took, *answer.Rows[0][0], nil
+	return took, answer.Rows[0], nil
 }
 
 func (a *asker) post(ctx context.Context, path, body string) ([]byte, error) {

@@ -226,27 +226,40 @@ func (p *process) size(name string) (n int64, err error) {
 	return n, err
 }
 
-// counter returns a counter of the server's /metrics, summed over its labels.
+// counter returns a value of the server's /metrics, summed over its labels.
 func (p *process) counter(ctx context.Context, name string) (float64, error) {
-	text, err := getJSON(ctx, http.MethodGet, p.url+"/metrics", nil)
+	all, err := p.metrics(ctx)
 	if err != nil {
 		return 0, err
 	}
-	var sum float64
-	found := false
-	for line := range strings.Lines(string(text)) {
-		if rest, ok := strings.CutPrefix(line, name); ok && (rest[0] == '{' || rest[0] == ' ') {
-			fields := strings.Fields(line)
-			v, err := strconv.ParseFloat(fields[len(fields)-1], 64)
-			if err != nil {
-				return 0, err
-			}
-			sum += v
-			found = true
-		}
-	}
+	v, found := all[name]
 	if !found {
 		return 0, fmt.Errorf("/metrics has no %s", name)
 	}
-	return sum, nil
+	return v, nil
+}
+
+// metrics returns the values of the server's /metrics, each summed over its labels.
+func (p *process) metrics(ctx context.Context) (map[string]float64, error) {
+	text, err := getJSON(ctx, http.MethodGet, p.url+"/metrics", nil)
+	if err != nil {
+		return nil, err
+	}
+	out := map[string]float64{}
+	for line := range strings.Lines(string(text)) {
+		if strings.HasPrefix(line, "#") {
+			continue
+		}
+		fields := strings.Fields(line)
+		if len(fields) < 2 {
+			continue
+		}
+		v, err := strconv.ParseFloat(fields[len(fields)-1], 64)
+		if err != nil {
+			return nil, fmt.Errorf("/metrics: %w", err)
+		}
+		name, _, _ := strings.Cut(fields[0], "{")
+		out[name] += v
+	}
+	return out, nil
 }

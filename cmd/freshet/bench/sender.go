@@ -111,9 +111,8 @@ func (p *pace) take(n int) {
 }
 
 // pour posts a fleet with the present time over several connections until until or the
-// end of ctx, limit points a second at most, 0 for no limit. acked, unless nil, is told
-// of each post that was acknowledged, by several goroutines.
-func (f *fleet) pour(ctx context.Context, host string, connections int, limit float64, until time.Time, acked func(ms int64, t tally)) (tally, error) {
+// end of ctx, limit points a second at most, 0 for no limit. The ledger may be nil.
+func (f *fleet) pour(ctx context.Context, host string, connections int, limit float64, until time.Time, book *ledger) (tally, error) {
 	if err := f.check(); err != nil {
 		return tally{}, err
 	}
@@ -131,15 +130,13 @@ func (f *fleet) pour(ctx context.Context, host string, connections int, limit fl
 			var own tally
 			for n := c * f.bodies() / connections; ctx.Err() == nil && time.Now().Before(until); n++ {
 				p.take(f.batch)
-				ms := time.Now().UnixMilli()
+				ms := book.begin(c)
 				t, err := s.post(ctx, n, ms)
 				if err != nil {
 					return err
 				}
 				own.add(t)
-				if acked != nil {
-					acked(ms, t)
-				}
+				book.end(c, ms, t)
 			}
 			mu.Lock()
 			all.add(own)
