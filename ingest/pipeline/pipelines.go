@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"freshet/ingest"
 	"freshet/stream"
@@ -22,8 +23,9 @@ type Options struct {
 	Store   kv.Store       // definitions, checkpoints
 	Files   []*Definition  // from files; those of the same name in the store rest
 	// Edges are streams that something else makes records of, and the streams that those go to.
-	Edges  []Edge
-	Logger *slog.Logger // nil discards
+	Edges     []Edge
+	SaveEvery time.Duration // how often checkpoints are written; 0 means 2 s
+	Logger    *slog.Logger  // nil discards
 }
 
 // An Edge says that what comes into one stream goes to another.
@@ -68,6 +70,9 @@ func Open(ctx context.Context, o Options) (*Pipelines, error) {
 	}
 	if o.Metrics == "" {
 		o.Metrics = "metrics"
+	}
+	if o.SaveEvery == 0 {
+		o.SaveEvery = saveEvery
 	}
 	s := &Pipelines{o: o, wake: make(chan struct{}, 1), entries: map[string]*entry{}}
 	var err error

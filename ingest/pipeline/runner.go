@@ -15,7 +15,7 @@ import (
 
 const (
 	lookEvery     = time.Second      // for a stream that is not there, or is another one
-	saveEvery     = 2 * time.Second  // checkpoints
+	saveEvery     = 2 * time.Second  // checkpoints, unless Options say otherwise
 	leaseDuration = time.Minute      // nobody else takes them: the log belongs to one process
 	stopWithin    = 10 * time.Second // for a run that cannot be posted
 )
@@ -116,8 +116,9 @@ func (r *runner) read(ctx context.Context) error {
 	defer cancel()
 	ended := make(chan error, 1)
 	go func() { ended <- w.Run(ctx) }()
-	tick := time.NewTicker(saveEvery)
+	tick := time.NewTicker(min(r.set.o.SaveEvery, lookEvery))
 	defer tick.Stop()
+	saved := time.Now()
 	for {
 		select {
 		case err := <-ended:
@@ -128,6 +129,10 @@ func (r *runner) read(ctx context.Context) error {
 			cancel()
 			return <-ended
 		}
+		if time.Since(saved) < r.set.o.SaveEvery {
+			continue
+		}
+		saved = time.Now()
 		for _, w := range r.all() {
 			if err := w.save(ctx); err != nil {
 				r.log.Warn("a checkpoint failed; trying again", "error", err)
