@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math"
+	"slices"
 
 	"github.com/cespare/xxhash/v2"
 )
@@ -33,9 +34,10 @@ func (b *Batch) decode(payload []byte, limit int) error {
 // A decoder reads a payload from front to back. The first error stays; from then on
 // everything reads as 0.
 type decoder struct {
-	buf []byte
-	at  int
-	err error
+	buf  []byte
+	at   int
+	err  error
+	left int // series to come
 }
 
 func (d *decoder) fail(format string, args ...any) {
@@ -176,8 +178,10 @@ func (d *decoder) series(b *Batch, n, points int) (sets int) {
 	if d.err != nil {
 		return 0
 	}
+	b.Runs = slices.Grow(b.Runs, min(n, points, (len(d.buf)-d.at)/3)) // each takes three bytes at least
 	first := 0
-	for range n {
+	for i := range n {
+		d.left = n - i
 		if d.plainSeries(b, first, points, &sets) {
 			first += int(b.Runs[len(b.Runs)-1].N)
 			continue

@@ -35,7 +35,9 @@ func (d *decoder) plainSeries(b *Batch, first, points int, sets *int) bool {
 	if i := len(b.Runs) - 1; i >= 0 {
 		names = b.labels[2*b.Runs[i].label:]
 	}
-	b.labels = slices.Grow(b.labels, 2*n)
+	if cap(b.labels)-len(b.labels) < 2*n {
+		b.labels = slices.Grow(b.labels, min(2*n*d.left, len(buf)-at)) // as if all had as many
+	}
 	labels := b.labels[len(b.labels) : len(b.labels)+2*n]
 	h := hashHead(b.symbols[metric].hash, run.Type)
 	for i := 0; i < len(labels); i += 2 {
