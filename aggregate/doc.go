@@ -10,13 +10,20 @@
 // warehouse snapshot from there and those above from memory. So each record is counted
 // once at every instant, whatever its timestamp says.
 //
+// # Posts that are sent again
+//
+// Records may carry the key of their post. A shard folds what it has the key of only once;
+// once.go has the rules. What a folder drops it notes in the generation, so that those who
+// read the log again, a load or the tail of a SQL query, leave out the same.
+//
 // # Concurrency
 //
 // Every shard of the log has one goroutine that reads and decodes records and one that
 // owns the windows. Nobody else touches the windows: a reader asks the owner for a view,
 // which costs the owner a copy of the windows that still take points, and never changes
 // afterwards. Readers therefore hold no lock that folding waits for. The goroutines
-// start in [Engine.Run] and end with it.
+// start in [Engine.Run] and end with it. A shard that a reshard has made is read once its
+// parents are folded.
 //
 // # After a crash
 //
