@@ -22,9 +22,43 @@ func (a *Answer) AppendFields(b []byte) []byte {
 	}
 	b = append(b, ',')
 	b = AppendColumns(b, a.Times, a.Series)
+	if a.Sessions != nil {
+		b = append(b, ',')
+		b = a.appendSessions(b)
+	}
 	b = a.AppendDate(b)
 	b = append(b, `,"covers":`...)
 	return appendStrings(b, a.Covers)
+}
+
+// appendSessions appends the fields of an answer that lists sessions.
+func (a *Answer) appendSessions(b []byte) []byte {
+	number := func(name string, n int64) { b = strconv.AppendInt(append(b, name...), n, 10) }
+	flag := func(name string, is bool) {
+		if is {
+			b = append(b, name...)
+		}
+	}
+	b = append(b, `"sessions":[`...)
+	for i := range a.Sessions {
+		s := &a.Sessions[i]
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = appendStrings(append(b, `{"labels":`...), s.Labels)
+		number(`,"start":`, s.Start)
+		number(`,"end":`, s.End)
+		number(`,"count":`, int64(s.Count))
+		if s.Late > 0 {
+			number(`,"late":`, int64(s.Late))
+		}
+		b = appendNumber(append(b, `,"value":`...), s.Value)
+		flag(`,"open":true`, s.Open)
+		flag(`,"cut_start":true`, s.CutStart)
+		flag(`,"cut_end":true`, s.CutEnd)
+		b = append(b, '}')
+	}
+	return strconv.AppendBool(append(b, `],"truncated":`...), a.Truncated)
 }
 
 // AppendDate appends the fields that say how far the answer is complete, a comma before

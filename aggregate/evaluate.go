@@ -62,7 +62,7 @@ func (p *Plan) Whole() bool {
 			return true
 		}
 	}
-	return p.Query.Top > 0 || p.calc.whole()
+	return p.gap > 0 || p.Query.Top > 0 || p.calc.whole()
 }
 
 // ChangedSince returns the least time that a step shows other data of than in an earlier
@@ -99,6 +99,9 @@ func (p *Plan) Times(from, to int64) []int64 {
 // Evaluate answers the query for the steps from ≤ start < to, both where steps begin.
 // Where Whole is true, from is that of Steps.
 func (p *Plan) Evaluate(ctx context.Context, v *View, from, to int64) (*Answer, error) {
+	if p.gap > 0 {
+		return p.evaluateSessions(ctx, v, from, to)
+	}
 	a := &Answer{StepMS: p.StepMS, Step: unitNames[p.grid.unit], Times: p.Times(from, to), Series: []Values{}, Covers: v.covers(v.pin.loaded)}
 	p.date(a, v, from)
 	for _, s := range p.sources {

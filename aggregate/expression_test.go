@@ -222,7 +222,7 @@ func TestExpressionsThatAreRefused(t *testing.T) {
 	for _, c := range []struct{ query, want string }{
 		{`{"expr":"a","range":"1m"}`, "expr needs queries"},
 		{`{"queries":{"a":{"metric":"m","agg":"sum"}},"range":"1m"}`, "queries needs expr"},
-		{`{"queries":{"a":{"metric":"m","agg":"sum"}},"expr":"a","metric":"m","range":"1m"}`, "belong to each of queries"},
+		{`{"queries":{"a":{"metric":"m","agg":"sum"}},"expr":"a","metric":"m","range":"1m"}`, "belong to one query"},
 		{`{"queries":{"a":{"metric":"m","agg":"sum","step":"1s"}},"expr":"a","range":"1m"}`, "queries.a: range, from, to, step, zone and at_least stand beside expr"},
 		{`{"queries":{"a":{"metric":"m","agg":"sum","compare":"1d"}},"expr":"a","range":"1m"}`, `shift(a, "1d")`},
 		{`{"queries":{"abs":{"metric":"m","agg":"sum"}},"expr":"abs","range":"1m"}`, "queries: abs is a function"},

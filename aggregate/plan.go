@@ -79,6 +79,9 @@ type Plan struct {
 	compare *calc  // the same, a period earlier; nil for none
 	before  int    // steps before the first that are read
 	steps   int    // of an answer, at most
+
+	gap   int64 // of sessions, in milliseconds; 0 asks for steps
+	limit int   // of the sessions that are listed
 }
 
 // A source is one metric's part of a query.
@@ -144,6 +147,9 @@ func (p *Plan) source(q Query) (*source, error) {
 		if s.panes, err = p.panesOf(q.Window); err != nil {
 			return nil, err
 		}
+	}
+	if p.gap > 0 && (s.kind == aggRate || s.kind == aggIncrease || s.kind == aggHeatmap) {
+		return nil, refuse("agg %s does not go with session", q.Agg)
 	}
 	p.sources = append(p.sources, s)
 	return s, nil
@@ -215,6 +221,9 @@ func (p *Plan) planTime() error {
 	}
 	if span <= 0 {
 		return refuse("the query covers %d ms; from must lie before to", span)
+	}
+	if q.Session != nil && q.Expr == "" {
+		return p.planSession(span)
 	}
 	if err := p.planStep(span); err != nil {
 		return err

@@ -16,7 +16,7 @@ func (p *Plan) planExpr() error {
 	case len(q.Queries) > MaxQueries:
 		return refuse("queries has %d; the limit is %d", len(q.Queries), MaxQueries)
 	case q.Metric != "" || q.Agg != "" || len(q.By) > 0 || len(q.Where) > 0 || q.Window != "":
-		return refuse("metric, agg, by, where, and window belong to each of queries; beside expr stand range, from, to, step, zone, top, compare and at_least")
+		return refuse("metric, agg, by, where, and window belong to one query; beside expr stand range, from, to, step, zone, top, compare and at_least")
 	case q.Top < 0 || q.Top > MaxTop:
 		return refuse("top is %d; it must lie between 0 and %d", q.Top, MaxTop)
 	}
@@ -67,8 +67,8 @@ func (p *Plan) inner(name string, q Query) (*source, error) {
 		return nil, refuse("queries.%s: range, from, to, step, zone and at_least stand beside expr", name)
 	case q.Compare != "":
 		return nil, refuse("queries.%s: compare stands beside expr; in it, shift(%s, %q) is what it was earlier", name, name, q.Compare)
-	case q.Expr != "" || len(q.Queries) > 0:
-		return nil, refuse("queries.%s: has metric and agg; expr and queries stand outside", name)
+	case q.Expr != "" || len(q.Queries) > 0 || q.Session != nil:
+		return nil, refuse("queries.%s: has metric and agg, and none of expr, queries and session", name)
 	}
 	s, err := p.source(q)
 	if err != nil {

@@ -24,6 +24,8 @@ type Query struct {
 	Top     int               `json:"top,omitempty"`     // keeps the n greatest series and folds the rest into one; 0 keeps all
 	Compare string            `json:"compare,omitempty"` // adds the same a period earlier, such as 1d
 
+	Session *Session `json:"session,omitempty"` // asks for sessions instead of steps
+
 	Queries map[string]Query `json:"queries,omitempty"` // by name
 	Expr    string           `json:"expr,omitempty"`    // what is made of them, such as a / b * 100
 
@@ -56,6 +58,8 @@ type Answer struct {
 	ProvisionalFrom int64             `json:"provisional_from"`    // steps from here on still grow
 	FinalUntil      int64             `json:"final_until"`         // steps that end here or before change by late points only
 	Watermark       int64             `json:"watermark"`           // epoch milliseconds; 0 when nothing has arrived
+	Sessions        []SessionValue    `json:"sessions,omitempty"`  // the newest first, where the query asks for them
+	Truncated       bool              `json:"truncated,omitempty"` // there are older sessions
 	Covers          map[string]string `json:"covers"`              // by shard: the last sequence number counted
 }
 

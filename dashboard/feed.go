@@ -2,6 +2,7 @@ package dashboard
 
 import (
 	"context"
+	"reflect"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -165,12 +166,26 @@ func (f *feed) rank(ctx context.Context, v *aggregate.View, from, to int64) erro
 		return err
 	}
 	f.seen = v
-	if f.matrix.sameSeries(a) {
+	if a.Sessions != nil {
+		f.list(a, to, v.Now())
+	} else if f.matrix.sameSeries(a) {
 		f.send(a, from, to, v.Now())
 	} else {
 		f.show(a, to, v.Now())
 	}
 	return nil
+}
+
+// list shows sessions anew, if any has changed.
+func (f *feed) list(a *aggregate.Answer, to, now int64) {
+	f.mu.Lock()
+	have := &f.matrix.answer
+	same := have.Truncated == a.Truncated && reflect.DeepEqual(have.Sessions, a.Sessions)
+	f.matrix.end = to
+	f.mu.Unlock()
+	if !same {
+		f.show(a, to, now)
+	}
 }
 
 // send takes a part of the answer and sends what differs.
