@@ -2,7 +2,8 @@
 # make test     everything: Go, TypeScript, a real browser; installs what it needs
 # make check    gofmt, vet, staticcheck, tsc
 # make generate write generated files again: pages and the browser's bundle
-# make bench    measure this machine and the product on it
+# make bench    measure this machine and the product on it, see docs/benchmarks.md
+# make soak     20 minutes at half of what this machine takes; SOAK="--duration 60s" for a try
 # make pictures take the README's screenshots of a demo
 
 GO      ?= go
@@ -14,7 +15,7 @@ KINESIS_JS = stream/kinesis/testdata/js
 
 export CGO_ENABLED = 1
 
-.PHONY: run build test test-go test-race test-web test-browser check generate bench pictures setup clean
+.PHONY: run build test test-go test-race test-web test-browser check generate bench soak pictures setup clean
 
 run: build
 	./freshet demo
@@ -50,8 +51,22 @@ generate: web/node_modules/.installed
 	$(NPM) --prefix web run build
 	$(TOOL) templ generate -path web
 
+BENCH = ./freshet bench
 bench: build
-	for what in ingest live load replay kinesis; do ./freshet bench $$what || exit 1; done
+	$(BENCH) ingest
+	$(BENCH) ingest --codec batch
+	$(BENCH) ingest --codec batch --series 1000000 --duration 20s
+	$(BENCH) live
+	$(BENCH) live --viewers 1000 --panels 50 --updates 4 --background 0,100000
+	$(BENCH) live --viewers 10000 --panels 6 --each 6 --updates 4 --background 0
+	$(BENCH) query
+	$(BENCH) load
+	$(BENCH) replay
+	$(BENCH) kinesis
+	$(BENCH) growth
+
+soak: build
+	$(BENCH) soak $(SOAK)
 
 pictures: build web/node_modules/.installed
 	.ci/pictures
