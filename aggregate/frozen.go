@@ -149,12 +149,13 @@ func (e *Engine) resolutions() []int64 {
 	if pane := window.PaneWidth(base); pane > 0 && pane < minute {
 		out = append(out, pane)
 	}
-	return append(out, minute, hour)
+	return append(out, minute, hour, day)
 }
 
 const (
 	minute = 60_000
 	hour   = 60 * minute
+	day    = 24 * hour
 )
 
 // touched returns the blocks that the generation adds to.

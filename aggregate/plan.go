@@ -311,8 +311,7 @@ func autoStep(span, width int64) int64 {
 			return step
 		}
 	}
-	const day = int64(24 * hour)
-	step := max(day, width)
+	step := max(int64(day), width)
 	for span/step > autoSteps {
 		step += day
 	}

@@ -227,7 +227,7 @@ func (v *View) readBlock(ctx context.Context, m *metric, key hot.Key) (*hot.Bloc
 		return e.index, true
 	}
 	var err error
-	if key.Resolution == minute || key.Resolution == hour {
+	if key.Resolution >= minute {
 		err = v.snapshot.Rows(ctx, m.name, key.Resolution, key.Start, to, func(r *Row) error {
 			i, ok := place(r.Series)
 			if !ok {

@@ -77,21 +77,38 @@ func functions() []duck.Function {
 		rowsFunction("frozen_days", 86_400_000),
 		wantedFunction(),
 		keysFunction(),
+		compactedFunction(),
 	}
 }
 
-// rowsFunction returns the function that yields the windows of the generation being loaded.
-func rowsFunction(name string, resolution int64) duck.Function {
-	f := duck.Function{Name: name, Rows: 1_000_000, Fields: []duck.Field{
-		{Name: "series", Type: duck.UInteger}, {Name: "start", Type: duck.Timestamp}, {Name: "count", Type: duck.UBigInt},
-	}}
+// windowFields are the columns of a function that yields windows.
+func windowFields() []duck.Field {
+	fields := []duck.Field{{Name: "series", Type: duck.UInteger}, {Name: "start", Type: duck.Timestamp}, {Name: "count", Type: duck.UBigInt}}
 	for _, n := range []string{"sum", "min", "max", "first", "last"} {
-		f.Fields = append(f.Fields, duck.Field{Name: n, Type: duck.Double})
+		fields = append(fields, duck.Field{Name: n, Type: duck.Double})
 	}
-	f.Fields = append(f.Fields,
+	return append(fields,
 		duck.Field{Name: "first_ts", Type: duck.Timestamp}, duck.Field{Name: "last_ts", Type: duck.Timestamp},
 		duck.Field{Name: "resets", Type: duck.Double}, duck.Field{Name: "sketch", Type: duck.Blob}, duck.Field{Name: "members", Type: duck.Blob},
 		duck.Field{Name: "late", Type: duck.UBigInt})
+}
+
+// compactedFunction returns the function that yields the windows of a compaction.
+func compactedFunction() duck.Function {
+	return duck.Function{
+		Name: "compacted_rows", Rows: pieceWindows, Fields: append(windowFields(), duck.Field{Name: "generation", Type: duck.UBigInt}),
+		Open: func(ctx context.Context) (duck.Source, error) {
+			rows, _ := ctx.Value(compactedKey{}).([]windowRow)
+			return &compactedSource{rows}, nil
+		},
+	}
+}
+
+type compactedKey struct{}
+
+// rowsFunction returns the function that yields the windows of the generation being loaded.
+func rowsFunction(name string, resolution int64) duck.Function {
+	f := duck.Function{Name: name, Rows: 1_000_000, Fields: windowFields()}
 	f.Open = func(ctx context.Context) (duck.Source, error) {
 		r := readingOf(ctx)
 		if r == nil {

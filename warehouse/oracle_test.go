@@ -33,6 +33,7 @@ type rig struct {
 	engine *aggregate.Engine
 	loader *warehouse.Loader
 	sql    *warehouse.SQL
+	upkeep *warehouse.Upkeep
 	stop   func()
 
 	// Called between the pin of a query and its warehouse snapshot; nil does nothing.
@@ -84,6 +85,7 @@ func start(t *testing.T, dir string, step func(string)) *rig {
 	}
 	r.loader = r.store.Loader(warehouse.LoaderOptions{Source: r.engine, Step: step, Logger: slog.New(slog.DiscardHandler)})
 	r.sql = r.store.SQL(warehouse.SQLOptions{Tail: r.tail})
+	r.upkeep = r.store.Upkeep(warehouse.UpkeepOptions{Now: later})
 	run, cancel := context.WithCancel(ctx)
 	var running sync.WaitGroup
 	for _, f := range []func(context.Context) error{r.log.Run, r.engine.Run} {
@@ -102,6 +104,9 @@ func start(t *testing.T, dir string, step func(string)) *rig {
 	}
 	return r
 }
+
+// later is a clock by which every window has settled.
+func later() time.Time { return time.Now().Add(30 * 24 * time.Hour) }
 
 // A model remembers every record that was appended, by shard and offset.
 type model struct {
@@ -287,6 +292,8 @@ var oracleQueries = []aggregate.Query{
 	{Metric: "observed", Agg: "count", By: []string{"host"}, Step: "1h", Range: "5h"},
 	{Metric: "visitors", Agg: "distinct", By: []string{"host"}, Step: "1m", Range: "4h"},
 	{Metric: "visitors", Agg: "distinct", Step: "1h", Range: "5h"},
+	{Metric: "gauge", Agg: "sum", By: []string{"host"}, Step: "1d", Range: "2d"},
+	{Metric: "observed", Agg: "p90", Step: "2d", Range: "4d"},
 }
 
 // checkQuery compares an answer with brute force over the prefix that it covers.
@@ -394,7 +401,8 @@ func (m *model) checkSQL(r *rig) {
 	err := r.sql.Query(context.Background(), `
 		SELECT shard, max(seq) AS seq, count(*), coalesce(sum(value), 0), count(DISTINCT member),
 			(SELECT coalesce(sum(count), 0)::BIGINT FROM windows_1s), (SELECT coalesce(sum(count), 0)::BIGINT FROM windows_1m),
-			(SELECT coalesce(sum(count), 0)::BIGINT FROM windows_1h), (SELECT coalesce(sum(sum), 0) FROM windows_1m)
+			(SELECT coalesce(sum(count), 0)::BIGINT FROM windows_1h), (SELECT coalesce(sum(sum), 0) FROM windows_1m),
+			(SELECT coalesce(sum(count), 0)::BIGINT FROM windows_1d)
 		FROM points GROUP BY shard`, nil, &out)
 	if err != nil {
 		r.t.Fatal(err)
@@ -421,13 +429,13 @@ func (m *model) checkSQL(r *rig) {
 		total, sum = total+points, sum+value
 	}
 	for _, row := range out.all {
-		if row[5].(int64) != total || row[6].(int64) != total || row[7].(int64) != total || row[8].(float64) != sum {
-			r.t.Fatalf("windows_1s, _1m and _1h count %v, %v and %v points, sum %v; want %d, %v", row[5], row[6], row[7], row[8], total, sum)
+		if row[5].(int64) != total || row[6].(int64) != total || row[7].(int64) != total || row[8].(float64) != sum || row[9].(int64) != total {
+			r.t.Fatalf("windows_1s, _1m, _1h and _1d count %v, %v, %v and %v points, sum %v; want %d, %v", row[5], row[6], row[7], row[9], row[8], total, sum)
 		}
 	}
 }
 
-// At random instants, during posts, late points, loads, reshards and restarts, queries and SQL
+// At random instants, during posts, late points, loads, compactions, reshards and restarts, queries and SQL
 // equal brute force over the prefix that they cover: invariant 3.
 func TestEveryRecordIsCountedOnceInEveryAnswer(t *testing.T) {
 	dir := t.TempDir()
@@ -436,7 +444,7 @@ func TestEveryRecordIsCountedOnceInEveryAnswer(t *testing.T) {
 	if testing.Short() {
 		rounds = 2
 	}
-	var queries, selects, loads, reshards atomic.Int64
+	var queries, selects, loads, reshards, merged atomic.Int64
 	for round := range rounds {
 		r := start(t, dir, nil)
 		until := time.Now().Add(2500 * time.Millisecond)
@@ -473,6 +481,11 @@ func TestEveryRecordIsCountedOnceInEveryAnswer(t *testing.T) {
 			m.checkSQL(r)
 			selects.Add(1)
 		})
+		act(15, 100*time.Millisecond, func(*rand.Rand) {
+			if err := r.upkeep.Round(context.Background()); err != nil {
+				t.Error(err)
+			}
+		})
 		act(40, 300*time.Millisecond, func(rng *rand.Rand) {
 			if err := reshard(r, rng); err != nil {
 				t.Error(err)
@@ -484,13 +497,15 @@ func TestEveryRecordIsCountedOnceInEveryAnswer(t *testing.T) {
 			m.checkQuery(r, q)
 		}
 		m.checkSQL(r)
+		merged.Add(int64(r.upkeep.Stats().Merged))
 		r.stop() // without a last load: what is pending is folded again
 		if t.Failed() {
 			return
 		}
 	}
-	t.Logf("%d queries and %d SQL queries checked during %d loads and %d reshards", queries.Load(), selects.Load(), loads.Load(), reshards.Load())
-	if queries.Load() < 20 || selects.Load() < 5 || loads.Load() < 4 || reshards.Load() < 4 {
+	t.Logf("%d queries and %d SQL queries checked during %d loads and %d reshards; %d rows went into others",
+		queries.Load(), selects.Load(), loads.Load(), reshards.Load(), merged.Load())
+	if merged.Load() < 100 || queries.Load() < 20 || selects.Load() < 5 || loads.Load() < 4 || reshards.Load() < 4 {
 		t.Error("too little was checked to mean anything")
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"freshet/aggregate"
+	"freshet/aggregate/window"
 	"freshet/stream"
 	"freshet/warehouse/duck"
 )
@@ -150,7 +151,7 @@ func (s *pointSource) writeMembers(c *duck.Chunk, at, n int) {
 }
 
 // fillWith writes a column that the query uses from row at on, each value as as makes it.
-func fillWith[F any, T uint32 | int64 | uint64](c *duck.Chunk, column, at int, from []F, as func(F) T) {
+func fillWith[F any, T uint32 | int64 | uint64 | float64](c *duck.Chunk, column, at int, from []F, as func(F) T) {
 	to := duck.Values[T](c, column)
 	if to == nil {
 		return
@@ -208,6 +209,16 @@ type windowRow struct {
 	resets              float64
 	sketch, members     []byte
 	late                uint64
+	generation          aggregate.Generation // of compacted rows
+}
+
+// rowOf encodes a window.
+func rowOf(series aggregate.SeriesID, start int64, st *window.State, g aggregate.Generation) windowRow {
+	return windowRow{
+		series: series, start: start, count: st.Count, numbers: [5]float64{st.Sum, st.Min, st.Max, st.First, st.Last},
+		firstTime: st.FirstTime, lastTime: st.LastTime, resets: st.Resets, late: st.Late, generation: g,
+		sketch: st.Sketch.AppendBinary(nil), members: st.Distinct.AppendBinary(nil),
+	}
 }
 
 // A rowSource writes the windows of one resolution.
@@ -222,14 +233,7 @@ func newRowSource(ctx context.Context, r *reading, f aggregate.Frozen, resolutio
 	s.batches, s.failed = produce(ctx, r, func(send func([]windowRow) error) error {
 		var b []windowRow
 		err := f.Rows(ctx, resolution, func(r *aggregate.Row) error {
-			st := r.State
-			w := windowRow{
-				series: r.Series, start: r.Start, count: st.Count, numbers: [5]float64{st.Sum, st.Min, st.Max, st.First, st.Last},
-				firstTime: st.FirstTime, lastTime: st.LastTime, resets: st.Resets, late: st.Late,
-			}
-			w.sketch = st.Sketch.AppendBinary(nil)
-			w.members = st.Distinct.AppendBinary(nil)
-			if b = append(b, w); len(b) < batchRows {
+			if b = append(b, rowOf(r.Series, r.Start, r.State, 0)); len(b) < batchRows {
 				return nil
 			}
 			full := b
@@ -244,7 +248,7 @@ func newRowSource(ctx context.Context, r *reading, f aggregate.Frozen, resolutio
 	return s
 }
 
-// Fill writes a chunk of windows. All columns are written: a load uses them all.
+// Fill writes a chunk of windows.
 func (s *rowSource) Fill(c *duck.Chunk) (int, error) {
 	if len(s.now) == 0 {
 		b, ok := <-s.batches
@@ -259,23 +263,41 @@ func (s *rowSource) Fill(c *duck.Chunk) (int, error) {
 	return n, nil
 }
 
+// A compactedSource writes the windows that a compaction has merged.
+type compactedSource struct{ rest []windowRow }
+
+// Fill writes a chunk of windows.
+func (s *compactedSource) Fill(c *duck.Chunk) (int, error) {
+	n := min(c.Cap(), len(s.rest))
+	if n > 0 {
+		writeWindows(c, s.rest[:n])
+		fillWith(c, generationColumn, 0, s.rest[:n], func(w windowRow) uint64 { return uint64(w.generation) })
+	}
+	s.rest = s.rest[n:]
+	return n, nil
+}
+
+// generationColumn is where compacted_rows has the generation.
+const generationColumn = 14
+
+// writeWindows writes the columns that the query uses.
 func writeWindows(c *duck.Chunk, rows []windowRow) {
 	fillWith(c, 0, 0, rows, func(w windowRow) uint32 { return uint32(w.series) })
 	fillWith(c, 1, 0, rows, func(w windowRow) int64 { return w.start * 1000 })
 	fillWith(c, 2, 0, rows, func(w windowRow) uint64 { return w.count })
 	for j := range rows[0].numbers {
-		numbers := duck.Values[float64](c, 3+j)
-		for i := range rows {
-			numbers[i] = rows[i].numbers[j]
-		}
+		fillWith(c, 3+j, 0, rows, func(w windowRow) float64 { return w.numbers[j] })
 	}
 	fillWith(c, 8, 0, rows, func(w windowRow) int64 { return w.firstTime * 1000 })
 	fillWith(c, 9, 0, rows, func(w windowRow) int64 { return w.lastTime * 1000 })
-	resets := duck.Values[float64](c, 10)
+	fillWith(c, 10, 0, rows, func(w windowRow) float64 { return w.resets })
 	for i := range rows {
-		resets[i] = rows[i].resets
-		c.SetBytes(11, i, rows[i].sketch)
-		c.SetBytes(12, i, rows[i].members)
+		if c.Wants(11) {
+			c.SetBytes(11, i, rows[i].sketch)
+		}
+		if c.Wants(12) {
+			c.SetBytes(12, i, rows[i].members)
+		}
 	}
 	fillWith(c, 13, 0, rows, func(w windowRow) uint64 { return w.late })
 }

@@ -1,0 +1,43 @@
+package window
+
+import (
+	"cmp"
+	"slices"
+)
+
+// Compact merges the parts of one window of one series, given in the order of the log.
+// The parts of a cumulative series are followed through time as a query follows them, so
+// that the whole rose by what the parts rose by.
+func Compact(parts []*State, cumulative bool) *State {
+	out := &State{}
+	for _, p := range parts {
+		out.Merge(p)
+	}
+	out.Resets = 0
+	if cumulative {
+		out.Resets = climb(parts) - (out.Last - out.First)
+	}
+	return out
+}
+
+// climb returns by how much a cumulative series rose over some stretches of it.
+func climb(parts []*State) float64 {
+	parts = slices.Clone(parts)
+	slices.SortStableFunc(parts, func(a, b *State) int { return cmp.Compare(a.FirstTime, b.FirstTime) })
+	var rise float64
+	last := parts[0]
+	for i, p := range parts {
+		switch {
+		case i == 0:
+			rise = p.Increase()
+		case p.FirstTime >= last.LastTime:
+			rise += p.Increase() + p.First - last.Last + Reset(last.Last, p.First)
+		case p.LastTime >= last.LastTime: // a late stretch that began before the last value
+			rise += p.Last - last.Last + Reset(last.Last, p.Last)
+		}
+		if p.LastTime >= last.LastTime {
+			last = p
+		}
+	}
+	return rise
+}
