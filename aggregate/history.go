@@ -64,7 +64,8 @@ type GroupRow struct {
 type Restored struct {
 	Generation Generation                       // the last loaded, 0 for none
 	Positions  map[stream.ShardID]stream.Offset // where folding goes on, by shard
-	Series     []Series                         // by rising id
+	Series     []Series                         // by rising id; ids of series that have expired are missing
+	LastSeries SeriesID                         // the highest id ever given; none up to it is given again
 	Extents    map[string]Extent                // by metric
 	Keys       []Keys                           // of posts, by shard and number
 	// MaxTimes holds by shard the greatest time of a point that was loaded (epoch ms), so

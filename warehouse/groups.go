@@ -101,8 +101,8 @@ func (s *snapshot) Groups(ctx context.Context, r aggregate.GroupsRequest, yield 
 const bucket = "((epoch_ms(%s) - ?::BIGINT) // ?::BIGINT * ?::BIGINT + ?::BIGINT)"
 
 // bounds are the arguments of a query with a bucket and a span of time.
-func bounds(r aggregate.GroupsRequest, step int64) []any {
-	return []any{r.From, step, step, r.From, duck.Millis(r.From), duck.Millis(r.To)}
+func (s *snapshot) bounds(r aggregate.GroupsRequest, step int64) []any {
+	return []any{r.From, step, step, r.From, s.begin(r.Resolution, r.From), duck.Millis(r.To)}
 }
 
 // scalars adds all but sketches and members to the cells. Points of sets have no value;
@@ -116,7 +116,7 @@ func (s *snapshot) scalars(ctx context.Context, r aggregate.GroupsRequest, step 
 			arg_max(last, last_ts), max(last_ts), sum(late)::UBIGINT
 			FROM %s JOIN wanted_series() USING (series) WHERE start >= ? AND start < ? GROUP BY ALL`, "start", table)
 	}
-	return s.session.Read(ctx, query, bounds(r, step), func(c *duck.Chunk) error {
+	return s.session.Read(ctx, query, s.bounds(r, step), func(c *duck.Chunk) error {
 		groups, steps, counts, sums := duck.Values[int32](c, 0), duck.Values[int64](c, 1), duck.Values[uint64](c, 2), duck.Values[float64](c, 3)
 		least, greatest, last := duck.Values[float64](c, 4), duck.Values[float64](c, 5), duck.Values[float64](c, 6)
 		times, late := duck.Values[int64](c, 7), duck.Values[uint64](c, 8)
@@ -143,7 +143,7 @@ func (s *snapshot) merge(ctx context.Context, r aggregate.GroupsRequest, step in
 	}
 	query := fmt.Sprintf(`SELECT grp, `+bucket+` AS step, value, member
 		FROM point_rows JOIN wanted_series() USING (series) WHERE ts >= ? AND ts < ?`, "ts")
-	return s.session.Read(ctx, query, bounds(r, step), func(c *duck.Chunk) error {
+	return s.session.Read(ctx, query, s.bounds(r, step), func(c *duck.Chunk) error {
 		groups, steps, values := duck.Values[int32](c, 0), duck.Values[int64](c, 1), duck.Values[float64](c, 2)
 		for i := range c.Len() {
 			g := cell(groups[i], steps[i])
@@ -178,8 +178,8 @@ func (s *snapshot) mergeWindows(ctx context.Context, table string, r aggregate.G
 		FROM %s JOIN wanted_series() USING (series) WHERE start >= ? AND start < ? AND coalesce(%[2]s) IS NOT NULL`, "start", columns, table)
 	length := max(int64(pieceRows/max(len(r.Series), 1))*r.Resolution/step, 1) * step
 	for at := r.From; at < r.To; at += length {
-		args := bounds(r, step)
-		args[4], args[5] = duck.Millis(at), duck.Millis(min(at+length, r.To))
+		args := s.bounds(r, step)
+		args[4], args[5] = s.begin(r.Resolution, at), duck.Millis(min(at+length, r.To))
 		sums := map[*aggregate.GroupRow]*window.Histogram{}
 		err := s.session.Read(ctx, query, args, func(c *duck.Chunk) error { return addEncoded(c, cell, sums) })
 		if err != nil {

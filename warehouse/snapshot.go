@@ -17,6 +17,7 @@ var levels = map[int64]string{60_000: "minute_rows", 3_600_000: "hour_rows", 86_
 type snapshot struct {
 	session    *duck.Session
 	generation aggregate.Generation
+	horizons   horizons
 }
 
 // Snapshot opens a view of the loaded part that no later load changes.
@@ -34,6 +35,9 @@ func (w *Warehouse) Snapshot(ctx context.Context) (aggregate.Snapshot, error) {
 			return nil
 		})
 	}
+	if err == nil {
+		s.horizons, err = readHorizons(ctx, session)
+	}
 	if err != nil {
 		session.Close()
 		return nil, fmt.Errorf("snapshot: %w", err)
@@ -50,6 +54,12 @@ func (s *snapshot) Close() error {
 	return nil
 }
 
+// begin returns where a read from a time on begins: what has expired is left out even
+// while it is not deleted.
+func (s *snapshot) begin(resolution, from int64) duck.Millis {
+	return duck.Millis(max(from, s.horizons.of(resolution)))
+}
+
 // Rows yields the loaded windows of a metric.
 func (s *snapshot) Rows(ctx context.Context, metric string, resolution, from, to int64, yield func(*aggregate.Row) error) error {
 	table := levels[resolution]
@@ -58,7 +68,7 @@ func (s *snapshot) Rows(ctx context.Context, metric string, resolution, from, to
 	}
 	query := "SELECT " + windowColumns + " FROM " + table +
 		" WHERE start >= ? AND start < ? AND series IN (SELECT id FROM series_rows WHERE metric = ?)"
-	return s.session.Read(ctx, query, []any{duck.Millis(from), duck.Millis(to), metric}, func(c *duck.Chunk) error {
+	return s.session.Read(ctx, query, []any{s.begin(resolution, from), duck.Millis(to), metric}, func(c *duck.Chunk) error {
 		w := windowsOf(c)
 		for i := range c.Len() {
 			st, err := w.state(i)
@@ -116,7 +126,7 @@ func (s *snapshot) Points(ctx context.Context, metric string, from, to int64, yi
 	query := "SELECT series, ts, value, member, shard, seq, late FROM point_rows" +
 		" WHERE ts >= ? AND ts < ? AND series IN (SELECT id FROM series_rows WHERE metric = ?)"
 	p := &aggregate.Points{Generation: s.generation}
-	return s.session.Read(ctx, query, []any{duck.Millis(from), duck.Millis(to), metric}, func(c *duck.Chunk) error {
+	return s.session.Read(ctx, query, []any{s.begin(0, from), duck.Millis(to), metric}, func(c *duck.Chunk) error {
 		shards := duck.Values[uint32](c, 4)
 		for at := 0; at < c.Len(); {
 			end := at + 1

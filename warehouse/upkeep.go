@@ -26,8 +26,8 @@ type UpkeepOptions struct {
 	Now    func() time.Time // nil means time.Now
 	Logger *slog.Logger     // nil discards
 
-	// Step is called as each step of a transaction begins, with its name: compact, delete,
-	// insert, commit and, when it is done, compacted.
+	// Step is called as each step begins, with its name: horizon, expire and forget; compact,
+	// delete, insert and, when that is done, compacted; commit of any of them.
 	Step func(name string)
 }
 
@@ -42,6 +42,7 @@ type Upkeep struct {
 	// Owned by the round under way.
 	rounds  chan struct{} // with room for one: held through a round
 	windows []*level
+	shrunk  uint64 // rows merged and expired at the last checkpoint
 
 	// Written by rounds, read by anyone.
 	merged, expired, retries, failures atomic.Uint64
@@ -111,6 +112,7 @@ func (u *Upkeep) Round(ctx context.Context) error {
 			return fmt.Errorf("upkeep: %s: %w", l.table, err)
 		}
 	}
+	u.shrink(ctx, s)
 	return nil
 }
 

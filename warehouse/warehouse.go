@@ -66,14 +66,19 @@ func Open(ctx context.Context, o Options) (*Warehouse, error) {
 			return nil, errors.Join(fmt.Errorf("warehouse: %w", err), db.Close())
 		}
 	}
-	if err := errors.Join(migrate(ctx, db), db.Lock(ctx)); err != nil {
-		return nil, errors.Join(fmt.Errorf("warehouse: %w", err), db.Close())
+	for _, step := range []func(context.Context, *duck.DB) error{migrate, freshViews, func(ctx context.Context, db *duck.DB) error { return db.Lock(ctx) }} {
+		if err := step(ctx, db); err != nil {
+			return nil, errors.Join(fmt.Errorf("warehouse: %w", err), db.Close())
+		}
 	}
 	if err := w.readKnown(ctx); err != nil {
 		return nil, errors.Join(fmt.Errorf("warehouse: %w", err), db.Close())
 	}
 	return w, nil
 }
+
+// highestID asks for the highest id that a series ever had.
+const highestID = "SELECT coalesce(max(id), 0) FROM (SELECT id FROM series_rows UNION ALL SELECT id FROM top_rows)"
 
 func (w *Warehouse) readKnown(ctx context.Context) error {
 	c, err := w.db.Conn(ctx)
@@ -82,7 +87,7 @@ func (w *Warehouse) readKnown(ctx context.Context) error {
 	}
 	defer c.Close()
 	var last uint32
-	if err := c.Value(ctx, "SELECT coalesce(max(id), 0) FROM series_rows", nil, &last); err != nil {
+	if err := c.Value(ctx, highestID, nil, &last); err != nil {
 		return err
 	}
 	w.series.Store(last)
@@ -105,6 +110,9 @@ func (w *Warehouse) Restore(ctx context.Context) (aggregate.Restored, error) {
 	if err := c.Value(ctx, "SELECT coalesce(max(generation), 0) FROM load_rows", nil, &r.Generation); err != nil {
 		return r, fmt.Errorf("restore: %w", err)
 	}
+	if err := c.Value(ctx, highestID, nil, &r.LastSeries); err != nil {
+		return r, fmt.Errorf("restore: %w", err)
+	}
 	err = errors.Join(
 		c.Rows(ctx, "SELECT shard, max(to_seq), max(max_ts) FROM range_rows GROUP BY shard", nil, nil, func(v []driver.Value) error {
 			r.Positions[stream.ShardID(v[0].(uint32))] = stream.Offset(v[1].(uint64))
@@ -117,13 +125,13 @@ func (w *Warehouse) Restore(ctx context.Context) (aggregate.Restored, error) {
 			s := aggregate.Series{ID: aggregate.SeriesID(v[0].(uint32)), Series: point.Series{Metric: v[1].(string), Type: point.Type(v[2].(uint8))}}
 			var err error
 			s.Labels, err = labelsOf(v[3])
-			if int(s.ID) != len(r.Series)+1 {
-				return fmt.Errorf("series %d follows series %d", s.ID, len(r.Series))
+			if n := len(r.Series); n > 0 && s.ID <= r.Series[n-1].ID {
+				return fmt.Errorf("series %d follows series %d", s.ID, r.Series[n-1].ID)
 			}
 			r.Series = append(r.Series, s)
 			return err
 		}),
-		c.Rows(ctx, `SELECT metric, min(first_ts), max(last_ts) FROM hour_rows JOIN series_rows ON id = series GROUP BY metric`, nil, nil, func(v []driver.Value) error {
+		c.Rows(ctx, `SELECT metric, min(first_ts), max(last_ts) FROM day_rows JOIN series_rows ON id = series GROUP BY metric`, nil, nil, func(v []driver.Value) error {
 			r.Extents[v[0].(string)] = aggregate.Extent{First: v[1].(time.Time).UnixMilli(), Last: v[2].(time.Time).UnixMilli()}
 			return nil
 		}))
