@@ -17,8 +17,8 @@ import (
 //
 // Version 2 adds days, made of the hours there were as they are: parts of a window
 // merge. Columns that an older version lacked say that no point was late. Version 3
-// adds the keys of posts; version 4 from when on each level is there, and the highest id that a series had when some
-// were deleted.
+// adds the keys of posts; version 4 from when on each level is there, and the highest id
+// that a series had when some were deleted.
 var migrations = []string{`
 CREATE TABLE series_rows (id UINTEGER NOT NULL, metric VARCHAR NOT NULL, type UTINYINT NOT NULL, labels MAP(VARCHAR, VARCHAR) NOT NULL);
 CREATE TABLE point_rows (series UINTEGER NOT NULL, ts TIMESTAMPTZ NOT NULL, value DOUBLE, member VARCHAR,
