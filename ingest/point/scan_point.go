@@ -219,6 +219,10 @@ func (s *Scanner) time(v *View) {
 		v.Time = t.UnixMilli()
 	case c == '-' || c >= '0' && c <= '9':
 		from := s.at
+		if t, ok := s.millis(); ok {
+			v.Time = t
+			return
+		}
 		f := s.number("ts")
 		if f < math.MinInt64 || f >= math.MaxInt64 {
 			s.blame("ts", "%s is out of range", quote(s.buf[from:s.at]))
@@ -228,6 +232,31 @@ func (s *Scanner) time(v *View) {
 	default:
 		s.mismatch("ts", "epoch milliseconds or a string in RFC 3339")
 	}
+}
+
+// millis reads a time as most writers write it: 13 digits, the first of them no 0.
+func (s *Scanner) millis() (t int64, ok bool) {
+	const n = 13
+	if len(s.buf)-s.at <= n || s.buf[s.at] == '0' {
+		return 0, false
+	}
+	high, ok := eightDigits(s.buf[s.at:])
+	if !ok {
+		return 0, false
+	}
+	t = int64(high)
+	for _, c := range s.buf[s.at+8 : s.at+n] {
+		d := c - '0'
+		if d > 9 {
+			return 0, false
+		}
+		t = t*10 + int64(d)
+	}
+	if c := s.buf[s.at+n]; c != ',' && c != '}' && c > ' ' { // more digits, a fraction, or wrong
+		return 0, false
+	}
+	s.at += n
+	return t, true
 }
 
 // value reads value: a number, or the member of a set.

@@ -221,6 +221,20 @@ func (s *Scanner) digits(m uint64) (mantissa uint64, n int) {
 	return m, n
 }
 
+// eightDigits returns the number that the first eight bytes of b write, if all are digits. Digits
+// are added up to pairs side by side in one word, and the four pairs by two multiplications, whose
+// upper halves hold the sums.
+func eightDigits(b []byte) (n uint64, ok bool) {
+	w := binary.LittleEndian.Uint64(b)
+	if w&(0xf0*ones)|(w+6*ones)&(0xf0*ones)>>4 != 0x33*ones { // '0' to '9' stay below 0x40 with 6 more
+		return 0, false
+	}
+	const pair = 0xff | 0xff<<32
+	w -= '0' * ones
+	w = w*10 + w>>8
+	return (w&pair*(100|1_000_000<<32) + w>>16&pair*(1|10_000<<32)) >> 32, true
+}
+
 // exponent reads what follows the e of a number.
 func (s *Scanner) exponent() int {
 	negative := false
