@@ -87,7 +87,7 @@ func (s *Pipelines) serveList(*http.Request) (int, any, error) {
 }
 
 func (s *Pipelines) serveGet(r *http.Request) (int, any, error) {
-	d, ok := s.Get(r.PathValue("name"))
+	d, ok := s.Get(r.Context(), r.PathValue("name"))
 	if !ok {
 		return 0, nil, fmt.Errorf("%.80q: %w", r.PathValue("name"), ErrNoPipeline)
 	}
@@ -115,7 +115,7 @@ func (s *Pipelines) servePut(r *http.Request) (int, any, error) {
 	if created {
 		status = http.StatusCreated
 	}
-	detail, _ := s.Get(d.Name)
+	detail, _ := s.Get(r.Context(), d.Name)
 	return status, detail, nil
 }
 

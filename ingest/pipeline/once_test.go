@@ -215,7 +215,7 @@ func (l *life) caughtUp(t *testing.T) {
 	t.Helper()
 	var d pipeline.Detail
 	for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
-		d, _ = l.pipes.Get("clicks")
+		d, _ = l.pipes.Get(t.Context(), "clicks")
 		done := map[string]string{}
 		for _, s := range d.Shards {
 			done[s.Shard] = s.Done
@@ -231,7 +231,7 @@ func (l *life) caughtUp(t *testing.T) {
 			return
 		}
 	}
-	t.Fatalf("the pipeline has not caught up: %+v", d)
+	t.Fatalf("the pipeline has not caught up: %+v, %+v", d.Status, d.Shards)
 }
 
 // totals asks for the sum of a metric by shop.

@@ -37,6 +37,7 @@ type runner struct {
 	state   string // starting, waiting or running
 	problem string // why it does not get on, "" when it does
 	worker  *consumer.Worker
+	reads   string // the name of the worker's consumer
 	works   map[stream.ShardID]*work
 }
 
@@ -110,7 +111,7 @@ func (r *runner) read(ctx context.Context) error {
 		return err
 	}
 	r.mu.Lock()
-	r.worker, r.works = w, map[stream.ShardID]*work{}
+	r.worker, r.reads, r.works = w, name, map[stream.ShardID]*work{}
 	r.mu.Unlock()
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()

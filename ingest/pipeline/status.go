@@ -1,9 +1,12 @@
 package pipeline
 
 import (
+	"context"
 	"encoding/json"
 	"slices"
 	"strings"
+
+	"freshet/stream/consumer"
 )
 
 // A Status says what a pipeline does. Counts are since the server's start, or since the
@@ -54,7 +57,7 @@ func (s *Pipelines) List() []Status {
 }
 
 // Get returns what is known of a pipeline.
-func (s *Pipelines) Get(name string) (Detail, bool) {
+func (s *Pipelines) Get(ctx context.Context, name string) (Detail, bool) {
 	s.mu.Lock()
 	e, r := s.entries[name], (*runner)(nil)
 	var d Detail
@@ -70,12 +73,45 @@ func (s *Pipelines) Get(name string) (Detail, bool) {
 	if r == nil {
 		return d, true
 	}
-	for _, w := range r.all() {
-		d.Shards = append(d.Shards, w.status())
-	}
-	slices.SortFunc(d.Shards, func(a, b ShardStatus) int { return strings.Compare(a.Shard, b.Shard) })
+	d.Shards = r.shards(ctx)
 	d.Sample = r.mishaps.list()
 	return d, true
+}
+
+// shards returns how far each shard is read, by its lease and by what was posted since.
+func (r *runner) shards(ctx context.Context) []ShardStatus {
+	r.mu.Lock()
+	name := r.reads
+	r.mu.Unlock()
+	all := []ShardStatus{}
+	if name == "" {
+		return all
+	}
+	leases, err := consumer.Leases(ctx, r.set.o.Store, name)
+	if err != nil {
+		r.log.Warn("the checkpoints could not be read", "error", err)
+	}
+	for _, l := range leases {
+		switch l.Checkpoint.Kind {
+		case consumer.ShardEnd:
+		case consumer.AfterRecord:
+			all = append(all, ShardStatus{Shard: l.Shard.String(), Done: l.Checkpoint.Sequence.String()})
+		default:
+			all = append(all, ShardStatus{Shard: l.Shard.String()})
+		}
+	}
+	for _, w := range r.all() {
+		now := w.status()
+		i := slices.IndexFunc(all, func(s ShardStatus) bool { return s.Shard == now.Shard })
+		if i < 0 {
+			continue // it has just ended
+		}
+		if now.Done == "" {
+			now.Done = all[i].Done
+		}
+		all[i] = now
+	}
+	return all
 }
 
 // status is the entry's; the caller holds Pipelines.mu.
