@@ -22,7 +22,7 @@ type SoakLoad struct {
 	Viewers     int           `help:"Viewers at any time, each of which stays up to 15 s." default:"50"`
 	LoadEvery   time.Duration `help:"How often the server loads." default:"1m"`
 	Every       time.Duration `help:"Between two samples, at each of which answers are checked." default:"15s"`
-	Serve       []string      `help:"More flags of the server, such as --serve=--keep-points=5m." placeholder:"FLAG"`
+	Serve       []string      `help:"More flags of the server, such as --serve=--keep-points=1h." placeholder:"FLAG"`
 	Progress    io.Writer     `kong:"-"` // samples are written to it as they are taken
 }
 

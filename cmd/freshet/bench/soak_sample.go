@@ -21,6 +21,7 @@ var soakColumns = []string{"points M", "points/s", "refused", "resident MiB", "h
 
 // The columns that a verdict is about.
 const (
+	columnPoints     = 0
 	columnResident   = 3
 	columnHeap       = 4
 	columnGoroutines = 5
@@ -105,7 +106,7 @@ func (s *soak) sample(ctx context.Context, p *process) (x sample, err error) {
 func (s *soak) lately(at, points float64) float64 {
 	if n := len(s.samples); n > 0 {
 		last := s.samples[n-1]
-		return (points - last.row[0]*1e6) / (at - last.at)
+		return (points - last.row[columnPoints]*1e6) / (at - last.at)
 	}
 	return points / at
 }
@@ -148,7 +149,12 @@ func (s *soak) verdict(r *Report) {
 		}
 		r.add("rise over the last half: "+soakColumns[c], by*100, "%", note)
 	}
+	var points, bytes []float64
+	for _, x := range half {
+		points, bytes = append(points, x.row[columnPoints]), append(bytes, x.row[columnWarehouse])
+	}
+	r.add("warehouse grows a point", slope(points, bytes)*(1<<20)/1e6, "bytes", "of the points of the last half")
 	if n := len(s.samples); n > 0 {
-		r.add("points acknowledged at the last sample", s.samples[n-1].row[0]*1e6, "", fmt.Sprintf("%.0f posts refused for now (429) and sent again", s.samples[n-1].row[2]))
+		r.add("points acknowledged at the last sample", s.samples[n-1].row[columnPoints]*1e6, "", fmt.Sprintf("%.0f posts refused for now (429) and sent again", s.samples[n-1].row[2]))
 	}
 }
