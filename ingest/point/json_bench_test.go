@@ -26,19 +26,22 @@ func bodies(series int) [][]byte {
 }
 
 // BenchmarkJSON is what a post costs between its body and the payloads of its records, by number of
-// series, with two shards; and without a Cache.
+// series, with two shards; with a Cache that has room for a tenth of them, and without one.
 func BenchmarkJSON(b *testing.B) {
 	for _, c := range []struct {
 		name   string
 		series int
-		cache  bool
-	}{{"series=10k", 10_000, true}, {"series=100k", 100_000, true}, {"series=1M", 1_000_000, true}, {"uncached=10k", 10_000, false}, {"uncached=1M", 1_000_000, false}} {
+		cache  int // bytes
+	}{
+		{"series=10k", 10_000, 128 << 20}, {"series=100k", 100_000, 128 << 20}, {"series=1M", 1_000_000, 128 << 20},
+		{"overfull=1M", 1_000_000, 16 << 20}, {"uncached=10k", 10_000, 0}, {"uncached=1M", 1_000_000, 0},
+	} {
 		b.Run(c.name, func(b *testing.B) {
 			posts := bodies(c.series)
 			rand.Shuffle(len(posts), func(i, j int) { posts[i], posts[j] = posts[j], posts[i] })
 			var s point.Scanner
-			if c.cache {
-				s.Use(point.NewCache(64 << 20))
+			if c.cache > 0 {
+				s.Use(point.NewCache(c.cache))
 			}
 			var v point.View
 			var builder point.Builder
