@@ -177,7 +177,7 @@ func (s *dailySource) Full() <-chan struct{}                            { return
 func TestTheFileStopsGrowing(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "w.duckdb")
 	store := open(t, warehouse.Options{Path: path, Threads: 2})
-	source := &dailySource{daily{made{generation: 1, points: 50_000}}}
+	source := &dailySource{daily{made{generation: 1, points: 30_000}}}
 	loader := store.Loader(warehouse.LoaderOptions{Source: source})
 	keep := 3 * 24 * time.Hour
 	upkeep := store.Upkeep(warehouse.UpkeepOptions{
@@ -185,7 +185,7 @@ func TestTheFileStopsGrowing(t *testing.T) {
 		Now:  func() time.Time { return time.UnixMilli(base + int64(source.generation)*dayMS) },
 	})
 	var sizes []int64
-	for range 30 {
+	for range 18 {
 		if _, err := loader.Load(t.Context()); err != nil {
 			t.Fatal(err)
 		}
@@ -194,11 +194,11 @@ func TestTheFileStopsGrowing(t *testing.T) {
 		}
 		sizes = append(sizes, size(t, path)+size(t, path+".wal"))
 	}
-	early, late := slices.Max(sizes[5:12]), slices.Max(sizes[20:])
+	early, late := slices.Max(sizes[5:9]), slices.Max(sizes[12:])
 	if late > early+early/4 {
 		t.Errorf("the file has grown from %d to %d bytes: %v", early, late, sizes)
 	}
-	if n := upkeep.Stats().Expired; n < 20*50_000 {
+	if n := upkeep.Stats().Expired; n < 12*30_000 {
 		t.Errorf("only %d rows have expired", n)
 	}
 	t.Log(fmt.Sprint(sizes))

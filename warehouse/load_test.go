@@ -98,7 +98,7 @@ func copyDatabase(t testing.TB, from, to string) {
 // TestCrashAtEveryStep restarts from the files as they were when each step of a load
 // began: every point is counted once, then and after the next load.
 func TestCrashAtEveryStep(t *testing.T) {
-	for name, n := range map[string]int{"few": 10, "many": 300_000} {
+	for name, n := range map[string]int{"few": 10, "many": 130_000} {
 		t.Run(name, func(t *testing.T) {
 			if testing.Short() && n > 1000 {
 				t.Skip("long")

@@ -3,6 +3,7 @@ package warehouse
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"freshet/warehouse/duck"
@@ -32,9 +33,13 @@ CREATE OR REPLACE VIEW points AS
 	SELECT p.ts, s.metric, type_name(s.type) AS type, p.value, p.member, s.labels, shard_name(p.shard) AS shard, p.seq, p.late
 	FROM all_points p JOIN all_series s ON s.id = p.series`, `
 CREATE OR REPLACE VIEW windows_1s AS
-	SELECT w.start, s.metric, s.labels, w.count, w.sum, w.min, w.max, w.first, w.last, w.late FROM (
+	SELECT w.start, s.metric, s.labels, w.count, w.sum, w.min, w.max, w.first, w.last, w.first_at, w.last_at,
+		CASE WHEN s.type = 3 THEN w.resets ELSE 0 END AS resets,
+		CASE WHEN s.type = 4 THEN sketch_of(w.numbers) END AS sketch, CASE WHEN s.type = 5 THEN members_of(w.texts) END AS members, w.late FROM (
 		SELECT series, floor_ts(ts, 1000) AS start, count(*)::UBIGINT AS count, sum(value) AS sum, min(value) AS min, max(value) AS max,
-			arg_min(value, ts) AS first, arg_max(value, ts) AS last, count_if(late)::UBIGINT AS late
+			arg_min(value, ts) AS first, arg_max(value, ts) AS last, min(ts) AS first_at, max(ts) AS last_at,
+			increase(ts, value, ts, value, 0) - arg_max(value, ts) + arg_min(value, ts) AS resets,
+			list(value) AS numbers, list(member) AS texts, count_if(late)::UBIGINT AS late
 		FROM all_points GROUP BY ALL) w JOIN all_series s ON s.id = w.series`,
 		longer("windows_1m", "minute_rows", 60_000, h["1m"]),
 		longer("windows_1h", "hour_rows", anHour, h["1h"]),
@@ -50,19 +55,26 @@ CREATE OR REPLACE VIEW loads AS
 	return views
 }
 
-// longer makes the view of a length of windows.
+// longer makes the view of a length of windows. A column that a query does not use is
+// not computed.
 func longer(view, table string, ms, horizon int64) string {
 	return fmt.Sprintf(`
 CREATE OR REPLACE VIEW %[1]s AS
 	SELECT w.start, s.metric, s.labels, w.count, number(s.type, w.sum) AS sum, number(s.type, w.min) AS min, number(s.type, w.max) AS max,
-		number(s.type, w.first) AS first, number(s.type, w.last) AS last, w.late FROM (
+		number(s.type, w.first) AS first, number(s.type, w.last) AS last, w.first_ts AS first_at, w.last_ts AS last_at,
+		CASE WHEN s.type = 3 THEN w.resets ELSE 0 END AS resets,
+		CASE WHEN s.type = 4 THEN w.sketch END AS sketch, CASE WHEN s.type = 5 THEN w.members END AS members, w.late FROM (
 		SELECT series, start, sum(count)::UBIGINT AS count, sum(sum) AS sum, min(min) AS min, max(max) AS max,
-			arg_min(first, first_ts) AS first, arg_max(last, last_ts) AS last, sum(late)::UBIGINT AS late
+			arg_min(first, first_ts) AS first, arg_max(last, last_ts) AS last, min(first_ts) AS first_ts, max(last_ts) AS last_ts,
+			increase(first_ts, first, last_ts, last, resets) - arg_max(last, last_ts) + arg_min(first, first_ts) AS resets,
+			merge_sketch(sketch) AS sketch, merge_members(members) AS members, sum(late)::UBIGINT AS late
 		FROM (
-			SELECT series, start, count, sum, min, max, first, last, first_ts, last_ts, late FROM %[2]s
+			SELECT series, start, count, sum, min, max, first, last, first_ts, last_ts, resets, sketch, members, late FROM %[2]s
 			UNION ALL
 			SELECT series, floor_ts(ts, %[3]d) AS start, count(*) AS count, coalesce(sum(value), 0) AS sum, min(value) AS min, max(value) AS max,
-				arg_min(value, ts) AS first, arg_max(value, ts) AS last, min(ts) AS first_ts, max(ts) AS last_ts, count_if(late) AS late
+				arg_min(value, ts) AS first, arg_max(value, ts) AS last, min(ts) AS first_ts, max(ts) AS last_ts,
+				increase(ts, value, ts, value, 0) - arg_max(value, ts) + arg_min(value, ts) AS resets,
+				sketch_of(list(value)) AS sketch, members_of(list(member)) AS members, count_if(late) AS late
 			FROM tail_points GROUP BY ALL)%[4]s
 		GROUP BY ALL) w JOIN all_series s ON s.id = w.series`, view, table, ms, since("start", horizon))
 }
@@ -77,7 +89,7 @@ func since(column string, horizon int64) string {
 
 // makeViews makes the views within the session's transaction.
 func makeViews(ctx context.Context, s *duck.Session, h horizons) error {
-	for _, view := range viewsOf(h) {
+	for _, view := range slices.Concat(macros, viewsOf(h)) {
 		if _, err := s.Exec(ctx, view); err != nil {
 			name, _, _ := strings.Cut(strings.TrimSpace(view), " AS")
 			return fmt.Errorf("%s: %w", name, err)

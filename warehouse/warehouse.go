@@ -61,12 +61,7 @@ func Open(ctx context.Context, o Options) (*Warehouse, error) {
 	if err := errors.Join(os.RemoveAll(exports), os.Mkdir(exports, 0o700)); err != nil {
 		return nil, errors.Join(fmt.Errorf("warehouse: %w", err), db.Close())
 	}
-	for _, f := range functions() {
-		if err := db.TableFunction(f); err != nil {
-			return nil, errors.Join(fmt.Errorf("warehouse: %w", err), db.Close())
-		}
-	}
-	for _, step := range []func(context.Context, *duck.DB) error{migrate, freshViews, func(ctx context.Context, db *duck.DB) error { return db.Lock(ctx) }} {
+	for _, step := range []func(context.Context, *duck.DB) error{register, migrate, freshViews, func(ctx context.Context, db *duck.DB) error { return db.Lock(ctx) }} {
 		if err := step(ctx, db); err != nil {
 			return nil, errors.Join(fmt.Errorf("warehouse: %w", err), db.Close())
 		}
@@ -75,6 +70,21 @@ func Open(ctx context.Context, o Options) (*Warehouse, error) {
 		return nil, errors.Join(fmt.Errorf("warehouse: %w", err), db.Close())
 	}
 	return w, nil
+}
+
+// register makes the functions written in Go callable.
+func register(_ context.Context, db *duck.DB) error {
+	for _, f := range functions() {
+		if err := db.TableFunction(f); err != nil {
+			return err
+		}
+	}
+	for _, f := range scalars() {
+		if err := db.Scalar(f); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // highestID asks for the highest id that a series ever had.

@@ -15,14 +15,14 @@ func Compact(parts []*State, cumulative bool) *State {
 	}
 	out.Resets = 0
 	if cumulative {
-		out.Resets = climb(parts) - (out.Last - out.First)
+		out.Resets = Climb(parts) - (out.Last - out.First)
 	}
 	return out
 }
 
-// climb returns by how much a cumulative series rose over some stretches of it.
-func climb(parts []*State) float64 {
-	parts = slices.Clone(parts)
+// Climb returns by how much a cumulative series rose over some stretches of it, of which
+// it changes the order: within each, and on the way from each to the next.
+func Climb(parts []*State) float64 {
 	slices.SortStableFunc(parts, func(a, b *State) int { return cmp.Compare(a.FirstTime, b.FirstTime) })
 	var rise float64
 	last := parts[0]

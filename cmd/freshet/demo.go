@@ -44,7 +44,7 @@ func (c *demoCmd) Run(in *invocation) error {
 	}
 	o := serverOptions{
 		Data: data, Listen: c.Listen, AuthOff: true,
-		Shards: c.shards(), Window: c.Window, Lateness: c.Lateness, LoadEvery: c.LoadEvery, Retention: c.Retention, LogBytes: c.LogBytes, Logger: c.logger(in),
+		Shards: c.shards(), Window: c.Window, Lateness: c.Lateness, LoadEvery: c.LoadEvery, Keep: c.keep(), Retention: c.Retention, LogBytes: c.LogBytes, Logger: c.logger(in),
 	}
 	if err := c.set(&o); err != nil {
 		return err

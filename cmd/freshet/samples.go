@@ -9,7 +9,7 @@ import (
 
 // samples returns what /metrics shows.
 func (s *server) samples() []web.Sample {
-	in, engine, loads, hub := s.ingest.Stats(), s.engine.Stats(), s.loader.Stats(), s.hub.Stats()
+	in, engine, loads, upkeep, hub := s.ingest.Stats(), s.engine.Stats(), s.loader.Stats(), s.upkeep.Stats(), s.hub.Stats()
 	out := []web.Sample{
 		{Name: "freshet_ingest_posts_total", Help: "Posts answered.", Value: float64(in.Posts)},
 		{Name: "freshet_ingest_posts_failed_total", Help: "Posts answered with 429 or 503.", Value: float64(in.Failed)},
@@ -38,6 +38,9 @@ func (s *server) samples() []web.Sample {
 		{Name: "freshet_warehouse_points_total", Help: "Points loaded.", Value: float64(loads.Points)},
 		{Name: "freshet_warehouse_loads_total", Help: "Generations loaded.", Value: float64(loads.Loads)},
 		{Name: "freshet_warehouse_failures_total", Help: "Loads that failed and were tried again.", Value: float64(loads.Failures)},
+		{Name: "freshet_warehouse_merged_rows_total", Help: "Parts of windows that went into others.", Value: float64(upkeep.Merged)},
+		{Name: "freshet_warehouse_expired_rows_total", Help: "Rows deleted for their age.", Value: float64(upkeep.Expired)},
+		{Name: "freshet_warehouse_upkeep_failures_total", Help: "Rounds of upkeep that failed and were tried again.", Value: float64(upkeep.Failures)},
 		{Name: "freshet_live_viewers", Help: "Websocket connections.", Value: float64(hub.Viewers)},
 		{Name: "freshet_live_queries", Help: "Distinct queries watched.", Value: float64(hub.Feeds)},
 		{Name: "freshet_live_skips_total", Help: "Times that a viewer fell behind.", Value: float64(hub.Skips)},

@@ -34,6 +34,7 @@ type serverOptions struct {
 	Window    time.Duration
 	Lateness  time.Duration
 	LoadEvery time.Duration
+	Keep      warehouse.Keep
 	Retention time.Duration // of the log; 0 means 24 h
 	LogBytes  int64         // of a shard; 0 means no bound
 	Logger    *slog.Logger
@@ -71,6 +72,7 @@ type server struct {
 	engine *aggregate.Engine
 	store  *warehouse.Warehouse
 	loader *warehouse.Loader
+	upkeep *warehouse.Upkeep
 	hub    *dashboard.Hub
 	boards *dashboard.Boards
 	http   *httpStage
@@ -100,6 +102,7 @@ func (s *server) run(ctx context.Context) error {
 		{"log", s.log.Run},         // group commit, one sequencer a shard; retention
 		{"fold", s.engine.Run},     // one goroutine a shard folds what is durable into windows
 		{"load", s.loader.Run},     // writes generations into the warehouse; what is pending at the end
+		{"upkeep", s.upkeep.Run},   // compacts the warehouse, and deletes what has expired
 		{"hub", s.hub.Run},         // evaluates each live query once a tick
 		{"pipelines", s.pipes.Run}, // make points of the records of other streams
 	}
@@ -175,6 +178,7 @@ func (s *server) openPath(ctx context.Context, o serverOptions) (err error) {
 		return err
 	}
 	s.loader = s.store.Loader(warehouse.LoaderOptions{Source: s.engine, Every: o.LoadEvery, Logger: o.Logger, Step: o.step})
+	s.upkeep = s.store.Upkeep(warehouse.UpkeepOptions{Keep: o.Keep, Loader: s.loader, Logger: o.Logger})
 	for _, shard := range s.stream.Shards() {
 		s.replay = append(s.replay, shard.Durable())
 	}

@@ -22,6 +22,8 @@ type vector struct {
 	ptr  mapping.Vector // nothing for a column that the query does not use
 	data unsafe.Pointer
 	mask unsafe.Pointer // 1 for a row that is not NULL; nil when none is
+
+	items *Chunk // of a list, once it was asked for
 }
 
 func vectorOf(v mapping.Vector) vector {

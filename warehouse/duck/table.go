@@ -31,6 +31,7 @@ const (
 	Boolean   = duckdb.TYPE_BOOLEAN
 	Integer   = duckdb.TYPE_INTEGER
 	UInteger  = duckdb.TYPE_UINTEGER
+	BigInt    = duckdb.TYPE_BIGINT
 	UBigInt   = duckdb.TYPE_UBIGINT
 	UTinyInt  = duckdb.TYPE_UTINYINT
 	Double    = duckdb.TYPE_DOUBLE
