@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"math"
 	"slices"
 	"text/tabwriter"
 	"time"
@@ -50,7 +51,12 @@ type Line struct {
 	Note  string  `json:"note,omitempty"`
 }
 
+// add adds a figure. One that is no number, since nothing happened in the time, is 0 and
+// says so: JSON has no other word for it.
 func (r *Report) add(name string, value float64, unit, note string) {
+	if math.IsNaN(value) || math.IsInf(value, 0) {
+		value, note = 0, "not measured: nothing happened in the time"
+	}
 	r.Lines = append(r.Lines, Line{name, value, unit, note})
 }
 
