@@ -163,8 +163,8 @@ func TestStepsAgainstBruteForce(t *testing.T) {
 	rng := rand.New(rand.NewPCG(11, 12))
 	points := worldOf(rng, 1500, 100, 0)
 	points = append(points, worldOf(rng, 900, 0.2, 1)...)
-	s := newShelf()
-	l, _ := openLab(t, t.TempDir(), 2, aggregate.Options{History: s})
+	dir, s := t.TempDir(), newShelf()
+	l, stop := openLab(t, dir, 2, aggregate.Options{History: s})
 	queries, sent := stepQueries(), 0
 	for part := range slices.Chunk(points, len(points)/2) {
 		l.batch(part...)
@@ -177,6 +177,11 @@ func TestStepsAgainstBruteForce(t *testing.T) {
 		for _, q := range queries {
 			checkSteps(t, l, known, q)
 		}
+	}
+	stop() // and with it what is cached
+	l, _ = openLab(t, dir, 2, aggregate.Options{History: s, Restored: s.restored})
+	for _, q := range queries {
+		checkSteps(t, l, brute(points), q)
 	}
 }
 

@@ -265,7 +265,13 @@ func (v *View) readBlock(ctx context.Context, m *metric, key hot.Key) (*hot.Bloc
 	if key.Resolution > v.engine.options.Window.Milliseconds() && key.Resolution < minute {
 		panes := &window.Chunks{}
 		err := window.Rollup([]*window.View{&w}, key.Resolution, func(i uint32) point.Type { return entries[i].Type },
-			func(i uint32, start int64, s *window.State) error { panes.AddState(i, start, s); return nil })
+			func(i uint32, start int64, s *window.State) error {
+				own := *s // AddState keeps the members, and Rollup uses the state again
+				own.Distinct = window.Distinct{}
+				own.Distinct.Merge(&s.Distinct)
+				panes.AddState(i, start, &own)
+				return nil
+			})
 		if err != nil {
 			return nil, err
 		}
