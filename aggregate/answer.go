@@ -78,6 +78,8 @@ func (a *Answer) AppendDate(b []byte) []byte {
 	b = strconv.AppendInt(b, a.ProvisionalFrom, 10)
 	b = append(b, `,"final_until":`...)
 	b = strconv.AppendInt(b, a.FinalUntil, 10)
+	b = append(b, `,"head":`...)
+	b = strconv.AppendInt(b, a.Head, 10)
 	b = append(b, `,"watermark":`...)
 	return strconv.AppendInt(b, a.Watermark, 10)
 }

@@ -127,7 +127,7 @@ func (p *Plan) Evaluate(ctx context.Context, v *View, from, to int64) (*Answer, 
 
 // date says how far the answer is complete.
 func (p *Plan) date(a *Answer, v *View, from int64) {
-	a.Watermark = v.Watermark()
+	a.Head, a.Watermark = v.Head(), v.Watermark()
 	a.ProvisionalFrom = max(from, p.grid.floor(v.Head()))
 	a.FinalUntil = p.grid.floor(a.Watermark)
 }

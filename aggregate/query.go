@@ -57,6 +57,7 @@ type Answer struct {
 	Revisions       []uint64          `json:"revisions,omitempty"` // by step, how many late points it has taken in; nil for none
 	ProvisionalFrom int64             `json:"provisional_from"`    // steps from here on still grow
 	FinalUntil      int64             `json:"final_until"`         // steps that end here or before change by late points only
+	Head            int64             `json:"head"`                // up to here all but late points are in, epoch milliseconds; 0 when nothing has arrived
 	Watermark       int64             `json:"watermark"`           // epoch milliseconds; 0 when nothing has arrived
 	Sessions        []SessionValue    `json:"sessions,omitempty"`  // the newest first, where the query asks for them
 	Truncated       bool              `json:"truncated,omitempty"` // there are older sessions

@@ -110,8 +110,8 @@ func empty(values []float64) bool {
 // from what was there: the times, and the series with a change in any of them.
 func (m *matrix) merge(part *aggregate.Answer) (update aggregate.Answer) {
 	a := &m.answer
-	a.ProvisionalFrom, a.FinalUntil, a.Watermark, a.Covers = part.ProvisionalFrom, part.FinalUntil, part.Watermark, part.Covers
-	update.ProvisionalFrom, update.FinalUntil, update.Watermark = a.ProvisionalFrom, a.FinalUntil, a.Watermark
+	a.ProvisionalFrom, a.FinalUntil, a.Head, a.Watermark, a.Covers = part.ProvisionalFrom, part.FinalUntil, part.Head, part.Watermark, part.Covers
+	update.ProvisionalFrom, update.FinalUntil, update.Head, update.Watermark = a.ProvisionalFrom, a.FinalUntil, a.Head, a.Watermark
 	if len(part.Times) == 0 || len(a.Times) == 0 {
 		return update
 	}

@@ -140,7 +140,7 @@ export class Source {
   }
 
   #good(clock: Clock, m: WireAnswer): void {
-    clock.heard(m.server_now, m.watermark);
+    clock.heard(m.server_now, m.head ?? m.watermark);
     clock.skipped += m.skipped ?? 0;
     this.phase = "ready";
     this.error = "";

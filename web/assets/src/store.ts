@@ -122,7 +122,8 @@ export class Table {
   #meta(a: WireAnswer): void {
     if (a.step_ms) this.stepMs = a.step_ms;
     if (a.provisional_from !== undefined) this.provisionalFrom = a.provisional_from > 0 ? a.provisional_from : Infinity;
-    if (a.watermark !== undefined) this.watermark = a.watermark;
+    const head = a.head ?? a.watermark;
+    if (head !== undefined) this.watermark = head;
     this.version++;
   }
 

@@ -69,7 +69,8 @@ export interface WireAnswer {
   times: number[] | null; // null is none
   series: WireSeries[] | null;
   provisional_from?: number;
-  watermark?: number;
+  head?: number; // the time up to which all but late points are in
+  watermark?: number; // the time up to which steps are final
   server_now?: number;
   skipped?: number; // updates that this viewer was too slow for, before this snapshot
 }
