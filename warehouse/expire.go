@@ -219,14 +219,11 @@ func (u *Upkeep) forget(ctx context.Context, s *duck.Session) error {
 // once its write-ahead log is long enough; while a transaction writes it cannot, and the
 // next round tries again.
 func (u *Upkeep) shrink(ctx context.Context, s *duck.Session) {
-	if done := u.merged.Load() + u.expired.Load(); done-u.shrunk >= shrinkRows {
+	if done := u.merged.Load() + u.expired.Load(); done-u.shrunk >= u.options.Rows {
 		if _, err := s.Exec(ctx, "CHECKPOINT"); err != nil {
-			u.options.Logger.Debug("no checkpoint now", "error", err)
+			u.options.Logger.Warn("no checkpoint now; it will be tried again", "error", err)
 			return
 		}
 		u.shrunk = done
 	}
 }
-
-// shrinkRows is how many deleted rows are worth a checkpoint.
-const shrinkRows = 100_000

@@ -107,7 +107,7 @@ func forgetKeys(ctx context.Context, c *duck.Conn, f aggregate.Frozen) error {
 
 // restoreKeys returns the keys of all shards.
 func (w *Warehouse) restoreKeys(ctx context.Context) ([]aggregate.Keys, error) {
-	s, err := w.db.Session()
+	s, err := w.db.Session(ctx)
 	if err != nil {
 		return nil, err
 	}

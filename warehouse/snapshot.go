@@ -22,7 +22,7 @@ type snapshot struct {
 
 // Snapshot opens a view of the loaded part that no later load changes.
 func (w *Warehouse) Snapshot(ctx context.Context) (aggregate.Snapshot, error) {
-	session, err := w.db.Session()
+	session, err := w.db.Session(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("snapshot: %w", err)
 	}

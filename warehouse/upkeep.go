@@ -15,6 +15,7 @@ import (
 type UpkeepOptions struct {
 	Keep    Keep          // how long each level is kept
 	Every   time.Duration // between rounds; 0 means 1 min
+	Rows    uint64        // that were deleted are worth a checkpoint; 0 means 100,000
 	Settled time.Duration // how old a stretch of time must be to be compacted; 0 means 10 min
 
 	// Loader, when given, is kept from loading while series expire, and Forget is asked
@@ -55,6 +56,9 @@ func (w *Warehouse) Upkeep(o UpkeepOptions) *Upkeep {
 	}
 	if o.Settled == 0 {
 		o.Settled = 10 * time.Minute
+	}
+	if o.Rows == 0 {
+		o.Rows = 100_000
 	}
 	if o.Now == nil {
 		o.Now = time.Now
@@ -99,7 +103,7 @@ func (u *Upkeep) Round(ctx context.Context) error {
 	case <-ctx.Done():
 		return fmt.Errorf("upkeep: %w", context.Cause(ctx))
 	}
-	s, err := u.store.db.Session()
+	s, err := u.store.db.Session(ctx)
 	if err != nil {
 		return fmt.Errorf("upkeep: %w", err)
 	}

@@ -100,7 +100,7 @@ func makeViews(ctx context.Context, s *duck.Session, h horizons) error {
 
 // freshViews makes the views in a transaction of its own.
 func freshViews(ctx context.Context, db *duck.DB) error {
-	s, err := db.Session()
+	s, err := db.Session(ctx)
 	if err != nil {
 		return err
 	}

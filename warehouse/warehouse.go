@@ -52,7 +52,7 @@ func Open(ctx context.Context, o Options) (*Warehouse, error) {
 		return nil, fmt.Errorf("warehouse: %w", err)
 	}
 	exports := path + ".exports"
-	db, err := duck.Open(ctx, duck.Options{Path: path, MemoryBytes: o.MemoryBytes, Threads: o.Threads, Exports: exports})
+	db, err := duck.Open(ctx, duck.Options{Path: path, MemoryBytes: o.MemoryBytes, Threads: o.Threads, Exports: exports, Prepare: prepare})
 	if err != nil {
 		return nil, fmt.Errorf("warehouse: %w", err)
 	}
@@ -61,26 +61,33 @@ func Open(ctx context.Context, o Options) (*Warehouse, error) {
 	if err := errors.Join(os.RemoveAll(exports), os.Mkdir(exports, 0o700)); err != nil {
 		return nil, errors.Join(fmt.Errorf("warehouse: %w", err), db.Close())
 	}
-	for _, step := range []func(context.Context, *duck.DB) error{register, migrate, freshViews, func(ctx context.Context, db *duck.DB) error { return db.Lock(ctx) }} {
-		if err := step(ctx, db); err != nil {
-			return nil, errors.Join(fmt.Errorf("warehouse: %w", err), db.Close())
-		}
-	}
 	if err := w.readKnown(ctx); err != nil {
 		return nil, errors.Join(fmt.Errorf("warehouse: %w", err), db.Close())
 	}
 	return w, nil
 }
 
+// prepare makes a database that has just been opened what the rest works with.
+func prepare(ctx context.Context, db *duck.DB) error {
+	for _, step := range []func(context.Context, *duck.DB) error{
+		register, migrate, freshViews, func(ctx context.Context, db *duck.DB) error { return db.Lock(ctx) },
+	} {
+		if err := step(ctx, db); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // register makes the functions written in Go callable.
-func register(_ context.Context, db *duck.DB) error {
+func register(ctx context.Context, db *duck.DB) error {
 	for _, f := range functions() {
-		if err := db.TableFunction(f); err != nil {
+		if err := db.TableFunction(ctx, f); err != nil {
 			return err
 		}
 	}
 	for _, f := range scalars() {
-		if err := db.Scalar(f); err != nil {
+		if err := db.Scalar(ctx, f); err != nil {
 			return err
 		}
 	}

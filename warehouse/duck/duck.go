@@ -12,15 +12,13 @@ import (
 	"database/sql"
 	"database/sql/driver"
 	"errors"
-	"fmt"
 	"io"
 	"net/url"
-	"slices"
 	"strconv"
 	"strings"
+	"sync"
 
 	duckdb "github.com/duckdb/duckdb-go/v2"
-	"github.com/duckdb/duckdb-go/v2/mapping"
 )
 
 // Options configure a database.
@@ -29,37 +27,33 @@ type Options struct {
 	MemoryBytes int64  // that queries and loads together may use; 0 means 512 MiB
 	Threads     int    // 0 means one a core
 	Exports     string // the one folder that COPY may write to; none if it is empty
+
+	// Prepare is called when the file was opened and before anyone else may use it: at
+	// first, and again whenever DuckDB gave the database up and it had to be reopened.
+	Prepare func(context.Context, *DB) error
 }
 
 // A DB is an open database. Its methods may be called by anyone at any time.
+//
+// DuckDB gives a database up when it cannot finish what it must, as a checkpoint on a
+// full disk: everything fails from then on, and what was committed is safe. The next who
+// asks for a connection has the file reopened, once all others have let theirs go.
 type DB struct {
-	connector *duckdb.Connector
-	pool      *sql.DB
-	raw       mapping.Database // the same database, for sessions
-	contexts  contexts
+	options  Options
+	contexts contexts
+	opening  chan struct{} // with room for one: held while the file is opened
+
+	mu     sync.Mutex
+	handle *handle // nil when the file could not be reopened
 }
 
 // Open opens the database file. SQL can then neither reach files nor the network, nor
 // load extensions, and after Lock not change these settings either. The session's time
 // zone is UTC.
 func Open(ctx context.Context, o Options) (*DB, error) {
-	config := o.config()
-	connector, err := duckdb.NewConnector(o.Path+"?"+config.Encode(), nil)
-	if err != nil {
-		return nil, fmt.Errorf("open %s: %w", o.Path, err)
-	}
-	db := &DB{connector: connector, pool: sql.OpenDB(connector)}
-	if err := db.openRaw(o.Path, config); err != nil {
-		return nil, errors.Join(fmt.Errorf("open %s: %w", o.Path, err), db.Close())
-	}
-	settings := []string{"SET GLOBAL TimeZone = 'UTC'", "SET GLOBAL enable_external_access = false"}
-	if o.Exports != "" { // has to be named while the file system is still open
-		settings = slices.Insert(settings, 0, "SET GLOBAL allowed_directories = ["+Quote(o.Exports)+"]")
-	}
-	for _, set := range settings {
-		if _, err := db.pool.ExecContext(ctx, set); err != nil {
-			return nil, errors.Join(fmt.Errorf("open %s: %s: %w", o.Path, set, err), db.Close())
-		}
+	db := &DB{options: o, opening: make(chan struct{}, 1)}
+	if err := db.open(ctx); err != nil {
+		return nil, err
 	}
 	return db, nil
 }
@@ -83,60 +77,63 @@ func (o Options) config() url.Values {
 	return q
 }
 
-// openRaw opens the driver's database once more, by DuckDB's C interface. It is the same
-// one as long as all settings are.
-func (db *DB) openRaw(path string, settings url.Values) error {
-	var config mapping.Config
-	defer mapping.DestroyConfig(&config)
-	ok := mapping.CreateConfig(&config) != mapping.StateError && mapping.SetConfig(config, "duckdb_api", "go") != mapping.StateError
-	for name := range settings {
-		ok = ok && mapping.SetConfig(config, name, settings.Get(name)) != mapping.StateError
-	}
-	if !ok {
-		return errors.New("the settings are refused")
-	}
-	var words string
-	if mapping.GetOrCreateFromCache(duckdb.GetInstanceCache(), path, &db.raw, config, &words) == mapping.StateError {
-		return errors.New(words)
-	}
-	return nil
-}
-
 // Lock ends changes of settings, which DuckDB itself makes in some ALTER statements.
 // People's SQL is run on a locked database only.
 func (db *DB) Lock(ctx context.Context) error {
-	_, err := db.pool.ExecContext(ctx, "SET GLOBAL lock_configuration = true")
-	return err
+	c, err := db.Conn(ctx)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	return c.Exec(ctx, "SET GLOBAL lock_configuration = true")
 }
 
 // Close closes the file. No connection may be in use.
 func (db *DB) Close() error {
-	mapping.Close(&db.raw)
-	return errors.Join(db.pool.Close(), db.connector.Close())
+	db.mu.Lock()
+	h := db.handle
+	db.handle = nil
+	db.mu.Unlock()
+	if h == nil {
+		return nil
+	}
+	return h.close()
 }
 
 // A Conn is one connection of the pool, used by one goroutine at a time.
 type Conn struct {
-	conn *sql.Conn
-	db   *DB
-	id   uint64
+	conn   *sql.Conn
+	db     *DB
+	handle *handle
+	id     uint64
 }
 
 // Conn takes a connection out of the pool. The caller closes it.
 func (db *DB) Conn(ctx context.Context) (*Conn, error) {
-	c, err := db.pool.Conn(ctx)
+	h, err := db.acquire(ctx)
 	if err != nil {
+		return nil, err
+	}
+	c, err := h.pool.Conn(ctx)
+	if err != nil {
+		db.release(h)
 		return nil, err
 	}
 	id, err := duckdb.ConnId(c)
 	if err != nil {
-		return nil, errors.Join(err, c.Close())
+		err = errors.Join(err, c.Close())
+		db.release(h)
+		return nil, err
 	}
-	return &Conn{c, db, id}, nil
+	return &Conn{c, db, h, id}, nil
 }
 
 // Close gives the connection back.
-func (c *Conn) Close() error { return c.conn.Close() }
+func (c *Conn) Close() error {
+	err := c.conn.Close()
+	c.db.release(c.handle)
+	return err
+}
 
 // Exec runs statements without a result.
 func (c *Conn) Exec(ctx context.Context, query string, args ...any) error {
@@ -156,7 +153,7 @@ func (c *Conn) ExecCount(ctx context.Context, query string, args ...any) (int64,
 	defer c.db.contexts.enter(c.id, ctx)()
 	r, err := c.conn.ExecContext(ctx, query, args...)
 	if err != nil {
-		return 0, err
+		return 0, c.handle.saw(c.db, err)
 	}
 	return r.RowsAffected()
 }
@@ -164,7 +161,7 @@ func (c *Conn) ExecCount(ctx context.Context, query string, args ...any) (int64,
 // Value runs a query whose one row is scanned into dest.
 func (c *Conn) Value(ctx context.Context, query string, args []any, dest ...any) error {
 	defer c.db.contexts.enter(c.id, ctx)()
-	return c.conn.QueryRowContext(ctx, query, args...).Scan(dest...)
+	return c.handle.saw(c.db, c.conn.QueryRowContext(ctx, query, args...).Scan(dest...))
 }
 
 // A Column is a column of a result.
@@ -181,7 +178,7 @@ func (c *Conn) Rows(ctx context.Context, query string, args []any, begin func([]
 	return c.conn.Raw(func(dc any) error {
 		rows, err := dc.(*duckdb.Conn).QueryContext(ctx, query, named(args))
 		if err != nil {
-			return err
+			return c.handle.saw(c.db, err)
 		}
 		return each(ctx, rows, begin, yield)
 	})

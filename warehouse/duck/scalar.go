@@ -8,6 +8,7 @@ typedef void (*deletion)(void *);
 import "C"
 
 import (
+	"context"
 	"fmt"
 	"unsafe"
 
@@ -32,8 +33,8 @@ type Scalar struct {
 }
 
 // Scalar makes the function callable in SQL.
-func (db *DB) Scalar(f Scalar) error {
-	s, err := db.Session()
+func (db *DB) Scalar(ctx context.Context, f Scalar) error {
+	s, err := db.Session(ctx)
 	if err != nil {
 		return err
 	}

@@ -32,15 +32,21 @@ func (c *contexts) of(id uint64) context.Context {
 // A Session is a connection outside of the pool whose results are read in place, chunk
 // by chunk. One goroutine at a time uses it.
 type Session struct {
-	db   *DB
-	conn mapping.Connection
-	id   uint64
+	db     *DB
+	handle *handle
+	conn   mapping.Connection
+	id     uint64
 }
 
 // Session opens a session. The caller closes it.
-func (db *DB) Session() (*Session, error) {
-	s := &Session{db: db}
-	if mapping.Connect(db.raw, &s.conn) == mapping.StateError {
+func (db *DB) Session(ctx context.Context) (*Session, error) {
+	h, err := db.acquire(ctx)
+	if err != nil {
+		return nil, err
+	}
+	s := &Session{db: db, handle: h}
+	if mapping.Connect(h.raw, &s.conn) == mapping.StateError {
+		db.release(h)
 		return nil, errors.New("the database takes no more connections")
 	}
 	var c mapping.ClientContext
@@ -51,7 +57,10 @@ func (db *DB) Session() (*Session, error) {
 }
 
 // Close rolls an open transaction back.
-func (s *Session) Close() { mapping.Disconnect(&s.conn) }
+func (s *Session) Close() {
+	mapping.Disconnect(&s.conn)
+	s.db.release(s.handle)
+}
 
 // A Millis is an argument of type TIMESTAMPTZ in epoch milliseconds.
 type Millis int64
@@ -90,7 +99,7 @@ func (s *Session) run(ctx context.Context, query string, args []any, use func(*m
 	var p mapping.PreparedStatement
 	defer mapping.DestroyPrepare(&p)
 	if mapping.Prepare(s.conn, query, &p) == mapping.StateError {
-		return failure(ctx, mapping.PrepareError(p))
+		return s.handle.saw(s.db, failure(ctx, mapping.PrepareError(p)))
 	}
 	for i, a := range args {
 		if err := bind(p, mapping.IdxT(i+1), a); err != nil {
@@ -100,7 +109,7 @@ func (s *Session) run(ctx context.Context, query string, args []any, use func(*m
 	var r mapping.Result
 	defer mapping.DestroyResult(&r)
 	if mapping.ExecutePrepared(p, &r) == mapping.StateError {
-		return failure(ctx, mapping.ResultError(&r))
+		return s.handle.saw(s.db, failure(ctx, mapping.ResultError(&r)))
 	}
 	return use(&r)
 }

@@ -70,8 +70,8 @@ type Function struct {
 }
 
 // TableFunction makes the function callable in SQL.
-func (db *DB) TableFunction(f Function) error {
-	s, err := db.Session()
+func (db *DB) TableFunction(ctx context.Context, f Function) error {
+	s, err := db.Session(ctx)
 	if err != nil {
 		return err
 	}
