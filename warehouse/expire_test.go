@@ -194,7 +194,8 @@ func TestTheFileStopsGrowing(t *testing.T) {
 		}
 		sizes = append(sizes, size(t, path)+size(t, path+".wal"))
 	}
-	early, late := slices.Max(sizes[5:9]), slices.Max(sizes[12:])
+	// The write-ahead log makes the sizes a saw: each part holds a whole tooth of it.
+	early, late := slices.Max(sizes[:9]), slices.Max(sizes[9:])
 	if late > early+early/4 {
 		t.Errorf("the file has grown from %d to %d bytes: %v", early, late, sizes)
 	}
