@@ -281,3 +281,17 @@ func millis(s string) int64 {
 	}
 	return d.Milliseconds()
 }
+
+// The members of panes that are made of raw points are those of each pane alone.
+func TestDistinctCountsOfPanesFromTheWarehouse(t *testing.T) {
+	dir, s := t.TempDir(), newShelf()
+	l, stop := openLab(t, dir, 1, aggregate.Options{History: s})
+	l.send(member("a", 0, "x"), member("a", 11, "y"), member("a", 22, "z"), member("a", 33, "w"))
+	s.load(t, l.engine, nil)
+	stop()
+	l, _ = openLab(t, dir, 1, aggregate.Options{History: s, Restored: s.restored})
+	q := aggregate.Query{Metric: "users", Agg: "distinct", Range: "10m", Step: "10s", Window: "1m"}
+	if got, want := show(l.ask(q)), ":1,2,3,4,4,4,3,2,1"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
