@@ -15,11 +15,7 @@ func (p *selection) accumulate(ctx context.Context, v *View, s span) (accumulato
 	c := cells{span: s, groupOf: p.groupOf}
 	resolution := s.resolution(p.engine.resolutions())
 	if p.climbing() {
-		blocks, loaded, err := v.blocks(ctx, p.metric, blockSpan{resolution, s.from - lookBack, s.to()}, nil)
-		if err != nil {
-			return nil, 0, err
-		}
-		return climbs(c, p.kind, len(p.groups), p.views(v, blocks, loaded, resolution), resolution), loaded, ctx.Err()
+		return p.climb(ctx, v, c, resolution)
 	}
 	acc := p.accumulator(c)
 	ask := func(snapshot Snapshot) error { return p.addGroups(ctx, snapshot, acc, c, resolution) }
