@@ -124,6 +124,7 @@ func (u *Upkeep) compactPiece(ctx context.Context, s *duck.Session, l *level, st
 
 // readParts reads the windows of a piece, merged and sorted by series and start, and
 // returns how many rows they are made of. A window has the generation of its last part.
+// Parts that cannot be merged stay as they are.
 func readParts(ctx context.Context, s *duck.Session, l *level, start, piece, pieces int64, all bool) (out []windowRow, rows int, err error) {
 	query := "SELECT " + windowColumns + ", generation, type FROM " + l.table + " JOIN series_rows ON id = series" +
 		" WHERE start >= ? AND start < ? AND series % ? = ? QUALIFY ? OR count(*) OVER (PARTITION BY series, start) > 1 ORDER BY series, start, generation"
@@ -132,14 +133,22 @@ func readParts(ctx context.Context, s *duck.Session, l *level, start, piece, pie
 		choose = 1
 	}
 	var parts []*window.State
+	var loads []aggregate.Generation // of the parts
 	var last windowRow
 	flush := func(typ uint8) {
 		if len(parts) == 0 {
 			return
 		}
-		st := window.Compact(parts, point.Type(typ) == point.Cumulative)
-		out = append(out, rowOf(last.series, last.start, st, last.generation))
-		parts = parts[:0]
+		if st := window.Compact(parts, point.Type(typ) == point.Cumulative); st != nil {
+			out = append(out, rowOf(last.series, last.start, st, last.generation))
+		} else if all {
+			for i, st := range parts {
+				out = append(out, rowOf(last.series, last.start, st, loads[i]))
+			}
+		} else {
+			rows -= len(parts)
+		}
+		parts, loads = parts[:0], loads[:0]
 	}
 	var typ uint8
 	args := []any{duck.Millis(start), duck.Millis(start + l.stretch), pieces, piece, choose}
@@ -156,7 +165,7 @@ func readParts(ctx context.Context, s *duck.Session, l *level, start, piece, pie
 			if err != nil {
 				return fmt.Errorf("series %d, window %d: %w", series, at, err)
 			}
-			parts = append(parts, st)
+			parts, loads = append(parts, st), append(loads, last.generation)
 			rows++
 		}
 		return nil

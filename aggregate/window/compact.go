@@ -7,8 +7,13 @@ import (
 
 // Compact merges the parts of one window of one series, given in the order of the log.
 // The parts of a cumulative series are followed through time as a query follows them, so
-// that the whole rose by what the parts rose by.
+// that the whole rose by what the parts rose by. If one of them begins before another
+// ends it returns nil: what happened between their values could not be told any more,
+// and a query follows such windows in finer ones.
 func Compact(parts []*State, cumulative bool) *State {
+	if cumulative && interleave(parts) {
+		return nil
+	}
 	out := &State{}
 	for _, p := range parts {
 		out.Merge(p)
@@ -18,6 +23,17 @@ func Compact(parts []*State, cumulative bool) *State {
 		out.Resets = Climb(parts) - (out.Last - out.First)
 	}
 	return out
+}
+
+// interleave reports whether a part begins before another ends that began before.
+func interleave(parts []*State) bool {
+	byTime := slices.SortedStableFunc(slices.Values(parts), func(a, b *State) int { return cmp.Compare(a.FirstTime, b.FirstTime) })
+	for i, p := range byTime[1:] {
+		if p.FirstTime < byTime[i].LastTime {
+			return true
+		}
+	}
+	return false
 }
 
 // Climb returns by how much a cumulative series rose over some stretches of it, of which
