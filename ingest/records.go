@@ -145,48 +145,18 @@ func checkRecords(entries []stream.Entry) error {
 	return nil
 }
 
-// appendRecords appends records to the shards of their keys and waits until all are
-// durable. It returns, by shard, the sequence number of the last. After an error some of
-// them may be stored, but after stream.ErrOverloaded none is.
+// appendRecords appends records and returns, by shard, the sequence number of the last.
 func appendRecords(ctx context.Context, to *stream.Stream, entries []stream.Entry) (map[string]string, error) {
-	type sent struct {
-		shard  *stream.Shard
-		commit *stream.Commit
-		n      int
+	last, rest, err := to.Put(ctx, entries)
+	if errors.Is(err, stream.ErrOverloaded) && len(rest) < len(entries) {
+		return nil, fmt.Errorf("%d of the records may be stored, the log has too much to write for the others", len(entries)-len(rest))
 	}
-	var all []sent
-	for len(entries) > 0 {
-		shard := to.ShardFor(stream.HashPartitionKey(entries[0].PartitionKey))
-		var batch, rest []stream.Entry
-		for _, e := range entries {
-			if shard.Holds(stream.HashPartitionKey(e.PartitionKey)) {
-				batch = append(batch, e)
-			} else {
-				rest = append(rest, e)
-			}
-		}
-		commit, err := shard.Submit(batch)
-		if errors.Is(err, stream.ErrMoved) {
-			if err = shard.Settled(ctx); err == nil {
-				continue
-			}
-		}
-		if errors.Is(err, stream.ErrOverloaded) && len(all) > 0 {
-			return nil, fmt.Errorf("some of the records are stored, %s has too much to write", shard)
-		}
-		if err != nil {
-			return nil, err
-		}
-		all, entries = append(all, sent{shard, commit, len(batch)}), rest
+	if err != nil {
+		return nil, err
 	}
-	covers := map[string]string{}
-	for _, s := range all {
-		first, err := s.commit.Wait(ctx)
-		if err != nil {
-			return nil, err
-		}
-		last := first + stream.Offset(s.n) - 1
-		covers[s.shard.ID().String()] = s.shard.SequenceNumber(last, s.commit.Arrived()).String()
+	covers := make(map[string]string, len(last))
+	for id, n := range last {
+		covers[id.String()] = n.String()
 	}
 	return covers, nil
 }

@@ -43,6 +43,7 @@ type API struct {
 	Health     http.Handler // GET /healthz and /readyz
 	Samples    http.Handler // GET /metrics
 	Pipelines  http.Handler // /api/v1/pipelines and what is below it
+	Continuous http.Handler // GET /api/v1/continuous
 	Streams    http.Handler // GET /api/v1/streams, PUT /api/v1/streams/{stream}
 	Records    http.Handler // POST /api/v1/streams/{stream}/records
 }
@@ -108,6 +109,7 @@ func mount(mux *http.ServeMux, api API) {
 		{"/api/v1/streams", api.Streams},
 		{"/api/v1/streams/{stream}", api.Streams},
 		{"/api/v1/streams/{stream}/records", api.Records},
+		{"/api/v1/continuous", api.Continuous},
 		{"/api/v1/pipelines", api.Pipelines},
 		{"/api/v1/pipelines/", api.Pipelines},
 		{"/healthz", api.Health},

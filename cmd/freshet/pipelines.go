@@ -9,6 +9,7 @@ import (
 	"sort"
 	"strings"
 
+	"freshet/aggregate/continuous"
 	"freshet/ingest/pipeline"
 	"freshet/stream/kv"
 	"freshet/web"
@@ -38,19 +39,32 @@ func (f *serverFlags) setPipelines(o *serverOptions) error {
 			return fmt.Errorf("--pipelines: %s: %w", file, err)
 		}
 		o.Pipelines = append(o.Pipelines, found...)
+		queries, err := continuous.Read(text)
+		if err != nil {
+			return fmt.Errorf("--pipelines: %s: %w", file, err)
+		}
+		o.Continuous = append(o.Continuous, queries...)
 	}
 	return nil
 }
 
-// openPipelines opens the pipelines' store and what it holds.
+// openPipelines opens the store of pipelines and continuous queries, and what it holds.
 func (s *server) openPipelines(ctx context.Context, o serverOptions) error {
 	store, err := kv.Open(s.data.file("pipelines.db"))
 	if err != nil {
 		return err
 	}
 	s.closers = append(s.closers, store.Close)
+	s.continuous, err = continuous.Open(ctx, continuous.Options{Engine: s.engine, Log: s.log, Store: store, Queries: o.Continuous, Logger: o.Logger})
+	if err != nil {
+		return err
+	}
+	var edges []pipeline.Edge
+	for _, q := range o.Continuous {
+		edges = append(edges, pipeline.Edge{From: metricsStream, To: q.To, By: q.Name})
+	}
 	s.pipes, err = pipeline.Open(ctx, pipeline.Options{
-		Log: s.log, Ingest: s.ingest, Metrics: metricsStream, Store: store, Files: o.Pipelines, Logger: o.Logger,
+		Log: s.log, Ingest: s.ingest, Metrics: metricsStream, Store: store, Files: o.Pipelines, Edges: edges, Logger: o.Logger,
 	})
 	return err
 }

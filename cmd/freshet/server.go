@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"freshet/aggregate"
+	"freshet/aggregate/continuous"
 	"freshet/dashboard"
 	"freshet/ingest"
 	"freshet/ingest/pipeline"
@@ -44,7 +45,8 @@ type serverOptions struct {
 	ShardLimits   bool
 	Keys          *keyring.Ring // for encrypted streams; nil for none
 
-	Pipelines []*pipeline.Definition // of files
+	Pipelines  []*pipeline.Definition  // of files
+	Continuous []continuous.Definition // likewise
 
 	Step func(string) // of a load; see warehouse.LoaderOptions
 }
@@ -64,19 +66,20 @@ func (o *serverOptions) step(name string) {
 type server struct {
 	adminToken string // only at the first start: the secret to show once
 
-	data   *dataDir
-	access *access.Access
-	log    *stream.Log
-	stream *stream.Stream
-	ingest *ingest.Ingest
-	engine *aggregate.Engine
-	store  *warehouse.Warehouse
-	loader *warehouse.Loader
-	upkeep *warehouse.Upkeep
-	hub    *dashboard.Hub
-	boards *dashboard.Boards
-	http   *httpStage
-	pipes  *pipeline.Pipelines
+	data       *dataDir
+	access     *access.Access
+	log        *stream.Log
+	stream     *stream.Stream
+	ingest     *ingest.Ingest
+	engine     *aggregate.Engine
+	store      *warehouse.Warehouse
+	loader     *warehouse.Loader
+	upkeep     *warehouse.Upkeep
+	hub        *dashboard.Hub
+	boards     *dashboard.Boards
+	http       *httpStage
+	pipes      *pipeline.Pipelines
+	continuous *continuous.Queries
 
 	kinesis     *kinesis.Service // nil when the API is not served
 	kinesisHTTP *httpStage
@@ -99,12 +102,13 @@ type server struct {
 //	                              └──────────┘    └───────────┘
 func (s *server) run(ctx context.Context) error {
 	stages := []stage{
-		{"log", s.log.Run},         // group commit, one sequencer a shard; retention
-		{"fold", s.engine.Run},     // one goroutine a shard folds what is durable into windows
-		{"load", s.loader.Run},     // writes generations into the warehouse; what is pending at the end
-		{"upkeep", s.upkeep.Run},   // compacts the warehouse, and deletes what has expired
-		{"hub", s.hub.Run},         // evaluates each live query once a tick
-		{"pipelines", s.pipes.Run}, // make points of the records of other streams
+		{"log", s.log.Run},               // group commit, one sequencer a shard; retention
+		{"fold", s.engine.Run},           // one goroutine a shard folds what is durable into windows
+		{"load", s.loader.Run},           // writes generations into the warehouse; what is pending at the end
+		{"upkeep", s.upkeep.Run},         // compacts the warehouse, and deletes what has expired
+		{"hub", s.hub.Run},               // evaluates each live query once a tick
+		{"pipelines", s.pipes.Run},       // make points of the records of other streams
+		{"continuous", s.continuous.Run}, // writes what queries say of steps that are final to streams
 	}
 	if s.kinesis != nil {
 		stages = append(stages,
@@ -228,6 +232,7 @@ func (s *server) routes(logger *slog.Logger) (http.Handler, error) {
 			Health:     health.Handler(),
 			Samples:    read(health.Metrics()),
 			Pipelines:  readOr(read, admin, s.pipes.Handler()),
+			Continuous: read(s.continuous),
 			Streams:    readOr(read, admin, ingest.StreamsHandler(s.log)),
 			Records:    post(s.ingest.RecordsHandler(s.log)),
 		},

@@ -17,7 +17,8 @@ import (
 )
 
 // Read reads the definitions of a TOML file: one that fills the file, or an array called
-// pipeline. name is that of a definition which has none.
+// pipeline. What the file says under continuous it passes over. name is that of a definition
+// which has none.
 func Read(text []byte, name string) ([]*Definition, error) {
 	var all map[string]any
 	if err := toml.Unmarshal(text, &all); err != nil {
@@ -28,7 +29,12 @@ func Read(text []byte, name string) ([]*Definition, error) {
 		}
 		return nil, err
 	}
+	_, others := all["continuous"] // read by aggregate/continuous
+	delete(all, "continuous")
 	list, several := all["pipeline"]
+	if !several && len(all) == 0 && others {
+		return nil, nil
+	}
 	if !several {
 		d, err := define(name, all)
 		if err != nil {

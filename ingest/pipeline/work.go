@@ -61,7 +61,6 @@ type work struct {
 type route struct {
 	stream  string
 	entries []stream.Entry
-	bytes   int
 }
 
 func newWork(r *runner, shard consumer.Shard) *work {
@@ -155,7 +154,6 @@ func (w *work) Record(name, key string, data []byte) {
 	}
 	r := &w.routes[i]
 	r.entries = append(r.entries, stream.Entry{PartitionKey: key, Data: data})
-	r.bytes += len(key) + len(data)
 }
 
 // Mishap implements Sink.
