@@ -156,10 +156,14 @@ func (s *Stream) makeChildren(parents []ShardID, spans []hashSpan) ([]*Shard, []
 	l := s.log
 	t := l.topology.find(s.number)
 	created := l.options.Now().Unix()
+	first := t.NextShard
+	// Also when what follows fails: the topology on disk may name these shards all the same,
+	// and then nothing may take their folders away.
+	t.NextShard += ShardID(len(spans))
 	var children []*Shard
 	var named []shardTopology
 	for i, span := range spans {
-		st := shardTopology{ID: t.NextShard + ShardID(i), First: span.first.String(), Last: span.last.String(), Parents: parents, Created: created}
+		st := shardTopology{ID: first + ShardID(i), First: span.first.String(), Last: span.last.String(), Parents: parents, Created: created}
 		child, err := s.buildShard(t.dir(), st)
 		if err == nil {
 			err = l.options.FS.RemoveAll(child.dir) // what an attempt that failed has left
@@ -214,7 +218,6 @@ func (s *Stream) exchange(parents, children []*Shard, named []shardTopology) err
 			}
 		}
 		st.Shards = append(st.Shards, named...)
-		st.NextShard += ShardID(len(named))
 	})
 	if err != nil {
 		return err
