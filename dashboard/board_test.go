@@ -72,3 +72,29 @@ func TestParseSaysWhatIsWrong(t *testing.T) {
 		})
 	}
 }
+
+// Conditions on labels stand in a board's file as they do in a query.
+func TestConditionsInAFile(t *testing.T) {
+	const text = "title = 'T'\n[[panels]]\nid = 'a'\ntitle = 'A'\n[[panels.queries]]\nmetric = 'm'\nagg = 'avg'\n" +
+		"where = {host = ['a', 'b'], route = {prefix = '/api', not = ['/api/x']}, zone = 'z'}\n"
+	b, err := dashboard.Parse("b", []byte(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	where := b.Panels[0].Queries[0].Query.Where
+	if route := where["route"]; len(where["host"].In) != 2 || route.Prefix == nil || *route.Prefix != "/api" || len(route.Not) != 1 || where["zone"].In[0] != "z" {
+		t.Errorf("got %+v", where)
+	}
+	out, err := dashboard.Format(b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	again, err := dashboard.Parse("b", out)
+	if err != nil || !reflect.DeepEqual(again, b) {
+		t.Errorf("written as %s: got %+v, %v", out, again, err)
+	}
+	_, err = dashboard.Parse("b", []byte(strings.Replace(text, "prefix", "prefixes", 1)))
+	if want := `unknown field "prefixes"`; err == nil || !strings.Contains(err.Error(), want) {
+		t.Errorf("got %v, want %q", err, want)
+	}
+}

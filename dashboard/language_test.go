@@ -111,6 +111,8 @@ func everything() map[string]aggregate.Query {
 		"compared":         {Metric: "counter", Agg: "sum", By: host, Range: "30s", Step: "1s", Compare: "20s"},
 		"top":              {Metric: "counter", Agg: "sum", By: host, Range: "1m", Step: "1s", Top: 2},
 		"top compared":     {Metric: "lat", Agg: "avg", By: host, Range: "30s", Step: "5s", Top: 1, Compare: "10s"},
+		"climbing":         {Metric: "total", Agg: "increase", By: host, Range: "1m", Step: "2s", Window: "6s"},
+		"climbing a day":   {Metric: "total", Agg: "rate", Range: "5d", Step: "day", Zone: "Europe/Berlin"},
 		"heatmap":          {Metric: "lat", Agg: "heatmap", Range: "1m", Step: "5s"},
 		"quotient":         expr("a / b * 100", 0),
 		"shifted":          expr(`a - shift(a, "10s")`, 0),
@@ -124,9 +126,11 @@ func everything() map[string]aggregate.Query {
 func drawPoint(rng *rand.Rand, at time.Time) point.Point {
 	p := point.Point{Time: at.UnixMilli(), Value: float64(rng.IntN(7) - 3)}
 	p.Labels = point.Labels{{Name: "host", Value: fmt.Sprint("h", rng.IntN(5))}}
-	switch rng.IntN(4) {
+	switch rng.IntN(5) {
 	case 0:
 		p.Metric, p.Type = "counter", point.Counter
+	case 4: // rises with time, whenever it arrives, and is reset twice a minute
+		p.Metric, p.Type, p.Value = "total", point.Cumulative, float64(at.UnixMilli()%30_000)
 	case 1:
 		p.Metric, p.Type = "gauge", point.Gauge
 	case 2:
@@ -218,6 +222,54 @@ func (w *world) compare(p *screen, q aggregate.Query) string {
 		return fmt.Sprintf("got revisions %v, want %v", revisions, wantRevisions)
 	}
 	return ""
+}
+
+// The list of sessions is sent anew when it has changed, and ends as a fresh one.
+func TestLiveSessions(t *testing.T) {
+	w := newWorld(t)
+	v := w.hub.Connect()
+	defer v.Close()
+	q := aggregate.Query{Metric: "requests", Agg: "sum", By: []string{"route"}, Session: &aggregate.Session{Gap: "2s", Limit: 5}, Range: "1m"}
+	v.Subscribe("p", q)
+	rng := rand.New(rand.NewPCG(7, 8))
+	for range 40 {
+		w.post(counter(fmt.Sprint("/", rng.IntN(3)), time.Now().Add(-time.Duration(rng.IntN(50_000))*time.Millisecond), 1))
+	}
+	want, got := "", ""
+	for deadline := time.Now().Add(10 * time.Second); want == "" || got != want; {
+		if time.Now().After(deadline) {
+			t.Fatalf("got %s, want %s", got, want)
+		}
+		ctx, cancel := context.WithTimeout(context.Background(), 50*time.Millisecond)
+		messages, _ := v.Next(ctx, nil)
+		cancel()
+		for i := range messages {
+			got = sessionsIn(t, messages[i].JSON())
+		}
+		a, err := w.engine.Query(context.Background(), q)
+		if err != nil {
+			t.Fatal(err)
+		}
+		text, err := json.Marshal(a)
+		if err != nil {
+			t.Fatal(err)
+		}
+		want = sessionsIn(t, text)
+	}
+	if !strings.Contains(want, `"truncated":true`) || strings.Count(want, `"start"`) != 5 {
+		t.Errorf("got %s, want the newest five", want)
+	}
+}
+
+// sessionsIn returns the part of a message that lists sessions.
+func sessionsIn(t *testing.T, text []byte) string {
+	t.Helper()
+	_, list, ok := strings.Cut(string(text), `"sessions":`)
+	list, _, end := strings.Cut(list, `,"provisional_from"`)
+	if !ok || !end {
+		t.Fatalf("got %s", text)
+	}
+	return list
 }
 
 // A value that is no more, here since its divisor has become 0, is taken back.
