@@ -123,8 +123,8 @@ func (g *reading) fold() {
 	g.order = g.order[:at+1]
 }
 
-// rows returns the groups that have any value.
-func (g *reading) rows(steps int) []row {
+// rows returns the groups that have any value, with keys if they are to be matched.
+func (g *reading) rows(steps int, keyed bool) []row {
 	out := make([]row, 0, len(g.order))
 	for _, i := range g.order {
 		values := make([]float64, steps)
@@ -138,8 +138,11 @@ func (g *reading) rows(steps int) []row {
 		case i == g.other:
 			out = append(out, row{key: otherKey, labels: map[string]string{}, other: true, values: values})
 		default:
-			labels := g.labels(i)
-			out = append(out, row{key: labelKey(labels), labels: labels, values: values})
+			r := row{labels: g.labels(i), values: values}
+			if keyed {
+				r.key = labelKey(r.labels)
+			}
+			out = append(out, r)
 		}
 	}
 	return out
@@ -178,10 +181,10 @@ func (p *Plan) series(ctx context.Context, read []*reading, full span) ([]Values
 // rows evaluates an expression over what was read and cuts off the steps before the first.
 func (p *Plan) rows(n *calc, read []*reading, full span) []row {
 	if n.op == "leaf" && p.before == 0 {
-		return read[n.leaf].rows(full.steps)
+		return read[n.leaf].rows(full.steps, p.Query.Expr != "")
 	}
 	e := evaluation{span: full, before: p.before, leaf: func(i int) []row {
-		rows := read[i].rows(full.steps)
+		rows := read[i].rows(full.steps, true)
 		slices.SortFunc(rows, func(a, b row) int { return strings.Compare(a.key, b.key) })
 		return rows
 	}}
