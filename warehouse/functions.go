@@ -73,8 +73,6 @@ func functions() []duck.Function {
 			},
 		},
 		rowsFunction("frozen_minutes", 60_000),
-		rowsFunction("frozen_hours", 3_600_000),
-		rowsFunction("frozen_days", 86_400_000),
 		wantedFunction(),
 		keysFunction(),
 		compactedFunction(),

@@ -16,13 +16,13 @@ import (
 	"freshet/warehouse"
 )
 
-// A grid is a generation without points that has one window of every length for each
-// series and minute, or hour, of a span of time.
+// A grid is a generation without points that has a window of each series for each minute
+// of a span of time, and then one for each hour.
 type grid struct {
 	aggregate.Frozen
 	generation aggregate.Generation
 	series     int
-	windows    map[int64]int // how many of each length
+	windows    map[int64]int // how many of each
 }
 
 func (g *grid) Generation() aggregate.Generation { return g.generation }
@@ -44,8 +44,11 @@ func (g *grid) Rows(_ context.Context, resolution int64, yield func(*aggregate.R
 	for i := range 60 {
 		row.State.Sketch.Add(10 + float64(i%30))
 	}
-	for i := range g.windows[resolution] {
+	for i := range g.windows[60_000] + g.windows[3_600_000] {
 		row.Start = base + int64(i)*resolution
+		if n := i - g.windows[60_000]; n >= 0 {
+			row.Start = base + int64(g.windows[60_000])*60_000 + int64(n)*3_600_000
+		}
 		row.State.FirstTime, row.State.LastTime = row.Start, row.Start+resolution-1000
 		for s := range g.series {
 			row.Series = aggregate.SeriesID(s + 1)
@@ -68,7 +71,7 @@ func (m *gridSource) Full() <-chan struct{}                            { return 
 // BenchmarkGroups adds up a day of minutes and 30 days of hours of 1,000 series.
 func BenchmarkGroups(b *testing.B) {
 	store := open(b, warehouse.Options{Path: filepath.Join(b.TempDir(), "w.duckdb"), Threads: 2})
-	source := &gridSource{grid{generation: 1, series: 1000, windows: map[int64]int{60_000: 1440, 3_600_000: 720}}}
+	source := &gridSource{grid{generation: 1, series: 1000, windows: map[int64]int{60_000: 1440, 3_600_000: 720 - 24}}}
 	if _, err := store.Loader(warehouse.LoaderOptions{Source: source}).Load(b.Context()); err != nil {
 		b.Fatal(err)
 	}

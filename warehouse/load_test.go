@@ -18,7 +18,7 @@ import (
 	"freshet/warehouse"
 )
 
-var allSteps = []string{"freeze", "begin", "points", "windows_1m", "windows_1h", "windows_1d", "series", "keys", "positions", "commit", "committed"}
+var allSteps = []string{"freeze", "begin", "points", "series", "windows_1m", "windows_1h", "windows_1d", "keys", "positions", "commit", "committed"}
 
 func TestLoadKeepsEveryAnswer(t *testing.T) {
 	var seen steps
@@ -250,11 +250,11 @@ func (b *brokenSource) Freeze(ctx context.Context) (aggregate.Frozen, error) {
 
 var errBroken = errors.New("the disk is on fire")
 
-// A brokenFrozen breaks after the points, in the hour windows.
+// A brokenFrozen breaks after the points, in the windows.
 type brokenFrozen struct{ aggregate.Frozen }
 
 func (b brokenFrozen) Rows(ctx context.Context, resolution int64, yield func(*aggregate.Row) error) error {
-	if resolution == 3_600_000 {
+	if resolution == 60_000 {
 		return errBroken
 	}
 	return b.Frozen.Rows(ctx, resolution, yield)

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"freshet/aggregate"
+	"freshet/ingest/point"
 	"freshet/warehouse/duck"
 )
 
@@ -182,10 +183,10 @@ func (l *Loader) write(ctx context.Context, c *duck.Conn, f aggregate.Frozen, be
 	defer done()
 	for _, step := range []struct{ name, sql string }{
 		{"points", "INSERT INTO point_rows SELECT series, ts, value, member, shard, seq, generation, late FROM pending_points()"},
-		{"windows_1m", fmt.Sprintf("INSERT INTO minute_rows BY NAME SELECT *, %d AS generation FROM frozen_minutes()", f.Generation())},
-		{"windows_1h", fmt.Sprintf("INSERT INTO hour_rows BY NAME SELECT *, %d AS generation FROM frozen_hours()", f.Generation())},
-		{"windows_1d", fmt.Sprintf("INSERT INTO day_rows BY NAME SELECT *, %d AS generation FROM frozen_days()", f.Generation())},
 		{"series", "INSERT INTO series_rows SELECT * FROM pending_series() WHERE id > (SELECT coalesce(max(id), 0) FROM series_rows)"},
+		{"windows_1m", fmt.Sprintf("INSERT INTO minute_rows BY NAME SELECT *, %d AS generation FROM frozen_minutes()", f.Generation())},
+		{"windows_1h", rollup("hour_rows", anHour, "minute_rows", f.Generation())},
+		{"windows_1d", rollup("day_rows", aDay, "hour_rows", f.Generation())},
 		{"keys", "INSERT INTO key_rows SELECT * FROM frozen_keys()"},
 	} {
 		l.options.Step(step.name)
@@ -217,6 +218,19 @@ func (l *Loader) write(ctx context.Context, c *duck.Conn, f aggregate.Frozen, be
 	}
 	l.options.Step("commit")
 	return points, c.Exec(ctx, "COMMIT")
+}
+
+// rollup returns the statement that makes the windows of a generation of its shorter
+// ones, which are disjoint: a fold in Go would take all cells into its hands again.
+func rollup(to string, ms int64, from string, g aggregate.Generation) string {
+	return fmt.Sprintf(`INSERT INTO %s BY NAME
+		SELECT series, make_timestamptz(epoch_ms(start) // %d * %[2]d * 1000) AS start, sum(count)::UBIGINT AS count,
+			sum(sum) AS sum, min(min) AS min, max(max) AS max, arg_min(first, first_ts) AS first, arg_max(last, last_ts) AS last,
+			min(first_ts) AS first_ts, max(last_ts) AS last_ts,
+			coalesce(climb(list(epoch_ms(first_ts)) FILTER (type = %[5]d), list(first) FILTER (type = %[5]d), list(epoch_ms(last_ts)) FILTER (type = %[5]d),
+				list(last) FILTER (type = %[5]d), list(resets) FILTER (type = %[5]d)) - arg_max(last, last_ts) + arg_min(first, first_ts), 0) AS resets,
+			merge_sketch(sketch) AS sketch, merge_members(members) AS members, sum(late)::UBIGINT AS late, %[4]d AS generation
+		FROM %[3]s JOIN series_rows ON id = series WHERE generation = %[4]d GROUP BY 1, 2 ORDER BY 2, 1`, to, ms, from, g, point.Cumulative)
 }
 
 // LoaderStats are counts since the start.
