@@ -42,30 +42,27 @@ func keysFunction() duck.Function {
 
 // A keySource writes runs of keys, none longer than a chunk.
 type keySource struct {
-	runs   <-chan aggregate.Keys
-	failed *error
-	now    aggregate.Keys
+	runs *feed[aggregate.Keys]
+	now  aggregate.Keys
 }
 
 func newKeySource(ctx context.Context, r *reading, f aggregate.Frozen) *keySource {
-	s := &keySource{}
-	s.runs, s.failed = produce(ctx, r, func(send func(aggregate.Keys) error) error {
+	return &keySource{runs: produce(ctx, r, func(_ func() aggregate.Keys, send func(aggregate.Keys) error) error {
 		return f.Keys(ctx, func(k *aggregate.Keys) error {
 			if len(k.Key) == 0 {
 				return nil
 			}
 			return send(*k) // what it holds never changes
 		})
-	})
-	return s
+	})}
 }
 
 // Fill writes a chunk of keys. All columns are written: a load uses them all.
 func (s *keySource) Fill(c *duck.Chunk) (int, error) {
 	if len(s.now.Key) == 0 {
-		run, ok := <-s.runs
+		run, ok := <-s.runs.full
 		if !ok {
-			return 0, *s.failed
+			return 0, s.runs.failed
 		}
 		s.now = run
 	}
@@ -85,7 +82,7 @@ func (s *keySource) Fill(c *duck.Chunk) (int, error) {
 }
 
 // forgetKeys deletes the keys that the generation has made superfluous.
-func forgetKeys(ctx context.Context, c *duck.Conn, f aggregate.Frozen) error {
+func forgetKeys(ctx context.Context, s *duck.Session, f aggregate.Frozen) error {
 	oldest, expired := map[stream.ShardID]uint64{}, uint32(0)
 	err := f.Keys(ctx, func(k *aggregate.Keys) error {
 		if k.Oldest > 0 {
@@ -98,11 +95,12 @@ func forgetKeys(ctx context.Context, c *duck.Conn, f aggregate.Frozen) error {
 		return err
 	}
 	for shard, number := range oldest {
-		if err := c.Exec(ctx, "DELETE FROM key_rows WHERE shard = ? AND number < ?", uint32(shard), number); err != nil {
+		if _, err := s.Exec(ctx, "DELETE FROM key_rows WHERE shard = ? AND number < ?", uint32(shard), number); err != nil {
 			return err
 		}
 	}
-	return c.Exec(ctx, "DELETE FROM key_rows WHERE arrived < ?", expired)
+	_, err = s.Exec(ctx, "DELETE FROM key_rows WHERE arrived < ?", expired)
+	return err
 }
 
 // restoreKeys returns the keys of all shards.

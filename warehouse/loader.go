@@ -128,13 +128,13 @@ func (l *Loader) Load(ctx context.Context) (Loaded, error) {
 
 func (l *Loader) load(ctx context.Context) (Loaded, error) {
 	began := time.Now()
-	c, err := l.store.db.Conn(ctx)
+	s, err := l.store.db.Session(ctx)
 	if err != nil {
 		return Loaded{}, err
 	}
-	defer c.Close()
-	var have aggregate.Generation
-	if err := c.Value(ctx, "SELECT coalesce(max(generation), 0) FROM load_rows", nil, &have); err != nil {
+	defer s.Close()
+	have, err := lastLoaded(ctx, s)
+	if err != nil {
 		return Loaded{}, err
 	}
 	l.options.Step("freeze")
@@ -152,7 +152,7 @@ func (l *Loader) load(ctx context.Context) (Loaded, error) {
 	if f.Generation() != have+1 {
 		return Loaded{}, fmt.Errorf("generation %d cannot follow generation %d", f.Generation(), have)
 	}
-	points, err := l.write(ctx, c, f, began)
+	points, err := l.write(ctx, s, f, began)
 	if err != nil {
 		return Loaded{}, fmt.Errorf("generation %d: %w", f.Generation(), err)
 	}
@@ -169,14 +169,15 @@ func (l *Loader) load(ctx context.Context) (Loaded, error) {
 }
 
 // write writes the generation in one transaction and returns how many points it has.
-func (l *Loader) write(ctx context.Context, c *duck.Conn, f aggregate.Frozen, began time.Time) (points uint64, err error) {
+func (l *Loader) write(ctx context.Context, s *duck.Session, f aggregate.Frozen, began time.Time) (points uint64, err error) {
 	l.options.Step("begin")
-	if err := c.Exec(ctx, "BEGIN TRANSACTION"); err != nil {
+	if _, err := s.Exec(ctx, "BEGIN TRANSACTION"); err != nil {
 		return 0, err
 	}
 	defer func() {
 		if err != nil {
-			c.Rollback()
+			// A transaction that failed in its commit is over, which makes this fail.
+			_, _ = s.Exec(context.WithoutCancel(ctx), "ROLLBACK")
 		}
 	}()
 	reading, done := withPending(ctx, f, l.store.knownSeries())
@@ -191,7 +192,7 @@ func (l *Loader) write(ctx context.Context, c *duck.Conn, f aggregate.Frozen, be
 	} {
 		l.options.Step(step.name)
 		started := time.Now()
-		n, err := c.ExecCount(reading, step.sql)
+		n, err := s.Exec(reading, step.sql)
 		if err != nil {
 			return 0, fmt.Errorf("%s: %w", step.name, err)
 		}
@@ -200,24 +201,26 @@ func (l *Loader) write(ctx context.Context, c *duck.Conn, f aggregate.Frozen, be
 			points = uint64(n)
 		}
 	}
-	if err := forgetKeys(ctx, c, f); err != nil {
+	if err := forgetKeys(ctx, s, f); err != nil {
 		return 0, fmt.Errorf("keys: %w", err)
 	}
 	l.options.Step("positions")
 	for _, r := range f.Ranges() {
 		var greatest any
 		if r.MaxTime > 0 {
-			greatest = time.UnixMilli(r.MaxTime)
+			greatest = duck.Millis(r.MaxTime)
 		}
-		if err := c.Exec(ctx, "INSERT INTO range_rows VALUES (?, ?, ?, ?, ?)", uint64(f.Generation()), uint32(r.Shard), uint64(r.From), uint64(r.To), greatest); err != nil {
+		if _, err := s.Exec(ctx, "INSERT INTO range_rows VALUES (?, ?, ?, ?, ?)", uint64(f.Generation()), uint32(r.Shard), uint64(r.From), uint64(r.To), greatest); err != nil {
 			return 0, fmt.Errorf("positions: %w", err)
 		}
 	}
-	if err := c.Exec(ctx, "INSERT INTO load_rows VALUES (?, ?, ?, ?)", uint64(f.Generation()), began, time.Now(), points); err != nil {
+	if _, err := s.Exec(ctx, "INSERT INTO load_rows VALUES (?, ?, ?, ?)",
+		uint64(f.Generation()), duck.Millis(began.UnixMilli()), duck.Millis(time.Now().UnixMilli()), points); err != nil {
 		return 0, fmt.Errorf("positions: %w", err)
 	}
 	l.options.Step("commit")
-	return points, c.Exec(ctx, "COMMIT")
+	_, err = s.Exec(ctx, "COMMIT")
+	return points, err
 }
 
 // rollup returns the statement that makes the windows of a generation of its shorter

@@ -30,10 +30,7 @@ func (w *Warehouse) Snapshot(ctx context.Context) (aggregate.Snapshot, error) {
 	// The transaction sees the database as of its first read.
 	_, err = session.Exec(ctx, "BEGIN TRANSACTION READ ONLY")
 	if err == nil {
-		err = session.Read(ctx, "SELECT coalesce(max(generation), 0) FROM load_rows", nil, func(c *duck.Chunk) error {
-			s.generation = aggregate.Generation(duck.Values[uint64](c, 0)[0])
-			return nil
-		})
+		s.generation, err = lastLoaded(ctx, session)
 	}
 	if err == nil {
 		s.horizons, err = readHorizons(ctx, session)
@@ -43,6 +40,15 @@ func (w *Warehouse) Snapshot(ctx context.Context) (aggregate.Snapshot, error) {
 		return nil, fmt.Errorf("snapshot: %w", err)
 	}
 	return s, nil
+}
+
+// lastLoaded returns the last generation that the session's snapshot holds, 0 for none.
+func lastLoaded(ctx context.Context, s *duck.Session) (g aggregate.Generation, err error) {
+	err = s.Read(ctx, "SELECT coalesce(max(generation), 0) FROM load_rows", nil, func(c *duck.Chunk) error {
+		g = aggregate.Generation(duck.Values[uint64](c, 0)[0])
+		return nil
+	})
+	return g, err
 }
 
 // Generation returns the last generation that the snapshot holds.

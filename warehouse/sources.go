@@ -13,47 +13,70 @@ import (
 // them to the scan that writes them into DuckDB's chunks.
 const batchRows = 16 << 10
 
-// produce runs f in a goroutine of r that ends with ctx at the latest, and returns what
-// it sends. The error is f's, and may be read once the channel is closed.
-func produce[B any](ctx context.Context, r *reading, f func(send func(B) error) error) (<-chan B, *error) {
-	out := make(chan B, 2)
-	failed := new(error)
+// A feed carries batches from the goroutine that makes them to the scan that writes them,
+// and back to be filled again.
+type feed[B any] struct {
+	full   chan B
+	free   chan B
+	failed error // may be read once full is closed
+}
+
+// feedBatches is how many batches are on their way at most, besides the one that is made
+// and the one that is written.
+const feedBatches = 2
+
+// produce runs f in a goroutine of r that ends with ctx at the latest. It gets a batch to
+// fill, which is the zero value or one that was used before, for each that it sends.
+func produce[B any](ctx context.Context, r *reading, f func(empty func() B, send func(B) error) error) *feed[B] {
+	d := &feed[B]{full: make(chan B, feedBatches), free: make(chan B, feedBatches+2)}
 	r.scans.Go(func() {
-		defer close(out)
-		*failed = f(func(b B) error {
+		defer close(d.full)
+		d.failed = f(func() (b B) {
 			select {
-			case out <- b:
+			case b = <-d.free:
+			default:
+			}
+			return b
+		}, func(b B) error {
+			select {
+			case d.full <- b:
 				return nil
 			case <-ctx.Done():
 				return ctx.Err()
 			}
 		})
 	})
-	return out, failed
+	return d
+}
+
+// done gives a batch back.
+func (d *feed[B]) done(b B) {
+	select {
+	case d.free <- b:
+	default:
+	}
 }
 
 // A pointSource writes raw points.
 type pointSource struct {
-	batches <-chan *aggregate.Points
-	failed  *error
+	batches *feed[*aggregate.Points]
 	now     *aggregate.Points
 	next    int // row of now
 }
 
 func newPointSource(ctx context.Context, r *reading) *pointSource {
-	s := &pointSource{}
-	s.batches, s.failed = produce(ctx, r, func(send func(*aggregate.Points) error) error {
-		b := &aggregate.Points{}
+	return &pointSource{batches: produce(ctx, r, func(empty func() *aggregate.Points, send func(*aggregate.Points) error) error {
+		b := emptyPoints(empty())
 		flush := func() error {
 			if len(b.Time) == 0 {
 				return nil
 			}
-			full := b
-			b = &aggregate.Points{}
-			return send(full)
+			err := send(b)
+			b = emptyPoints(empty())
+			return err
 		}
 		err := r.Points(ctx, func(p *aggregate.Points) error {
-			if len(b.Time) >= batchRows || b.Shard != p.Shard || b.Generation != p.Generation {
+			if len(b.Time)+len(p.Time) > batchRows || b.Shard != p.Shard || b.Generation != p.Generation {
 				if err := flush(); err != nil {
 					return err
 				}
@@ -65,8 +88,15 @@ func newPointSource(ctx context.Context, r *reading) *pointSource {
 			return err
 		}
 		return flush()
-	})
-	return s
+	})}
+}
+
+// emptyPoints returns a batch that was used before, emptied, or a new one for nil.
+func emptyPoints(b *aggregate.Points) *aggregate.Points {
+	if b == nil {
+		return &aggregate.Points{}
+	}
+	return &aggregate.Points{Series: b.Series[:0], Time: b.Time[:0], Value: b.Value[:0], Offset: b.Offset[:0]}
 }
 
 // appendPoints copies p behind b, which is of the same shard and generation or empty.
@@ -101,9 +131,13 @@ func (s *pointSource) Fill(c *duck.Chunk) (int, error) {
 	n := 0
 	for n < c.Cap() {
 		if s.now == nil || s.next == len(s.now.Time) {
-			b, ok := <-s.batches
+			if s.now != nil {
+				s.batches.done(s.now)
+				s.now = nil
+			}
+			b, ok := <-s.batches.full
 			if !ok {
-				return n, *s.failed
+				return n, s.batches.failed
 			}
 			s.now, s.next = b, 0
 		}
@@ -159,6 +193,17 @@ func fillWith[F any, T uint32 | int64 | uint64 | float64](c *duck.Chunk, column,
 	to = to[at : at+len(from)]
 	for i, x := range from {
 		to[i] = as(x)
+	}
+}
+
+// fillEach writes n rows of a column that the query uses.
+func fillEach[T uint32 | int64 | uint64 | float64](c *duck.Chunk, column, n int, of func(row int) T) {
+	to := duck.Values[T](c, column)
+	if to == nil {
+		return
+	}
+	for i := range to[:n] {
+		to[i] = of(i)
 	}
 }
 
@@ -223,43 +268,45 @@ func rowOf(series aggregate.SeriesID, start int64, st *window.State, g aggregate
 
 // A rowSource writes the windows of one resolution.
 type rowSource struct {
-	batches <-chan []windowRow
-	failed  *error
+	batches *feed[[]windowRow]
 	now     []windowRow
+	next    int // row of now
 }
 
 func newRowSource(ctx context.Context, r *reading, f aggregate.Frozen, resolution int64) *rowSource {
-	s := &rowSource{}
-	s.batches, s.failed = produce(ctx, r, func(send func([]windowRow) error) error {
-		var b []windowRow
+	return &rowSource{batches: produce(ctx, r, func(empty func() []windowRow, send func([]windowRow) error) error {
+		b := empty()[:0]
 		err := f.Rows(ctx, resolution, func(r *aggregate.Row) error {
 			if b = append(b, rowOf(r.Series, r.Start, r.State, 0)); len(b) < batchRows {
 				return nil
 			}
-			full := b
-			b = make([]windowRow, 0, batchRows)
-			return send(full)
+			err := send(b)
+			b = empty()[:0]
+			return err
 		})
 		if err != nil || len(b) == 0 {
 			return err
 		}
 		return send(b)
-	})
-	return s
+	})}
 }
 
 // Fill writes a chunk of windows.
 func (s *rowSource) Fill(c *duck.Chunk) (int, error) {
-	if len(s.now) == 0 {
-		b, ok := <-s.batches
-		if !ok {
-			return 0, *s.failed
+	if s.next == len(s.now) {
+		if s.now != nil {
+			s.batches.done(s.now)
 		}
-		s.now = b
+		b, ok := <-s.batches.full
+		if !ok {
+			s.now, s.next = nil, 0
+			return 0, s.batches.failed
+		}
+		s.now, s.next = b, 0
 	}
-	n := min(c.Cap(), len(s.now))
-	writeWindows(c, s.now[:n])
-	s.now = s.now[n:]
+	n := min(c.Cap(), len(s.now)-s.next)
+	writeWindows(c, s.now[s.next:s.next+n])
+	s.next += n
 	return n, nil
 }
 
@@ -271,7 +318,7 @@ func (s *compactedSource) Fill(c *duck.Chunk) (int, error) {
 	n := min(c.Cap(), len(s.rest))
 	if n > 0 {
 		writeWindows(c, s.rest[:n])
-		fillWith(c, generationColumn, 0, s.rest[:n], func(w windowRow) uint64 { return uint64(w.generation) })
+		fillEach(c, generationColumn, n, func(i int) uint64 { return uint64(s.rest[i].generation) })
 	}
 	s.rest = s.rest[n:]
 	return n, nil
@@ -282,15 +329,15 @@ const generationColumn = 14
 
 // writeWindows writes the columns that the query uses.
 func writeWindows(c *duck.Chunk, rows []windowRow) {
-	fillWith(c, 0, 0, rows, func(w windowRow) uint32 { return uint32(w.series) })
-	fillWith(c, 1, 0, rows, func(w windowRow) int64 { return w.start * 1000 })
-	fillWith(c, 2, 0, rows, func(w windowRow) uint64 { return w.count })
+	fillEach(c, 0, len(rows), func(i int) uint32 { return uint32(rows[i].series) })
+	fillEach(c, 1, len(rows), func(i int) int64 { return rows[i].start * 1000 })
+	fillEach(c, 2, len(rows), func(i int) uint64 { return rows[i].count })
 	for j := range rows[0].numbers {
-		fillWith(c, 3+j, 0, rows, func(w windowRow) float64 { return w.numbers[j] })
+		fillEach(c, 3+j, len(rows), func(i int) float64 { return rows[i].numbers[j] })
 	}
-	fillWith(c, 8, 0, rows, func(w windowRow) int64 { return w.firstTime * 1000 })
-	fillWith(c, 9, 0, rows, func(w windowRow) int64 { return w.lastTime * 1000 })
-	fillWith(c, 10, 0, rows, func(w windowRow) float64 { return w.resets })
+	fillEach(c, 8, len(rows), func(i int) int64 { return rows[i].firstTime * 1000 })
+	fillEach(c, 9, len(rows), func(i int) int64 { return rows[i].lastTime * 1000 })
+	fillEach(c, 10, len(rows), func(i int) float64 { return rows[i].resets })
 	for i := range rows {
 		if c.Wants(11) {
 			c.SetBytes(11, i, rows[i].sketch)
@@ -299,5 +346,5 @@ func writeWindows(c *duck.Chunk, rows []windowRow) {
 			c.SetBytes(12, i, rows[i].members)
 		}
 	}
-	fillWith(c, 13, 0, rows, func(w windowRow) uint64 { return w.late })
+	fillEach(c, 13, len(rows), func(i int) uint64 { return rows[i].late })
 }

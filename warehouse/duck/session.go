@@ -108,15 +108,46 @@ func (s *Session) run(ctx context.Context, query string, args []any, use func(*m
 	}
 	var r mapping.Result
 	defer mapping.DestroyResult(&r)
-	if mapping.ExecutePrepared(p, &r) == mapping.StateError {
-		return s.handle.saw(s.db, failure(ctx, mapping.ResultError(&r)))
+	if words, ok := execute(p, &r); !ok {
+		return s.handle.saw(s.db, failure(ctx, words))
 	}
 	return use(&r)
+}
+
+// idle is how long execute sleeps while DuckDB's own threads have all there is to do.
+const idle = 200 * time.Microsecond
+
+// execute runs a prepared statement, or returns DuckDB's words for what is wrong. DuckDB's
+// own loop would keep a core busy with waiting for a pipeline that one thread works on.
+func execute(p mapping.PreparedStatement, r *mapping.Result) (words string, ok bool) {
+	var pending mapping.PendingResult
+	defer mapping.DestroyPending(&pending)
+	if mapping.PendingPrepared(p, &pending) == mapping.StateError {
+		return mapping.PendingError(pending), false
+	}
+	for {
+		switch mapping.PendingExecuteTask(pending) {
+		case mapping.PendingStateResultNotReady:
+		case mapping.PendingStateNoTasksAvailable:
+			time.Sleep(idle)
+		case mapping.PendingStateError:
+			return mapping.PendingError(pending), false
+		default:
+			if mapping.ExecutePending(pending, r) == mapping.StateError {
+				return mapping.ResultError(r), false
+			}
+			return "", true
+		}
+	}
 }
 
 func bind(p mapping.PreparedStatement, i mapping.IdxT, a any) error {
 	var state mapping.State
 	switch a := a.(type) {
+	case nil:
+		state = mapping.BindNull(p, i)
+	case uint32:
+		state = mapping.BindUInt32(p, i, a)
 	case int64:
 		state = mapping.BindInt64(p, i, a)
 	case uint64:
