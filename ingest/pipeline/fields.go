@@ -267,5 +267,5 @@ func describe(v any) string {
 	case nil:
 		return "null"
 	}
-	return fmt.Sprintf("%.80v", v)
+	return fmt.Sprintf("%.80s", fmt.Sprint(v))
 }

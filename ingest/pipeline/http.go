@@ -63,6 +63,8 @@ func reply(w http.ResponseWriter, status int, answer any) {
 // A badRequest is an error in what a client sent.
 type badRequest struct{ error }
 
+func (b badRequest) Unwrap() error { return b.error }
+
 // explain returns the status and the body for an error.
 func explain(err error) (int, any) {
 	var bad badRequest

@@ -173,8 +173,8 @@ func (m *Machine) output(o *output, env map[string]any, event any) {
 		m.mishap(o.at+".each", err)
 		return
 	}
-	list, ok := v.([]any)
-	if !ok && v != nil {
+	list, ok := elements(v)
+	if !ok {
 		m.mishap(o.at+".each", fmt.Errorf("must be an array, got %s", describe(v)))
 		return
 	}
@@ -186,6 +186,27 @@ func (m *Machine) output(o *output, env map[string]any, event any) {
 	}
 	restore(env, o.as, item, hadItem)
 	restore(env, indexName, index, hadIndex)
+}
+
+// elements returns the elements of an array as expressions make them; null has none.
+func elements(v any) (list []any, ok bool) {
+	switch v := v.(type) {
+	case nil:
+		return nil, true
+	case []any:
+		return v, true
+	case []string:
+		for _, s := range v {
+			list = append(list, s)
+		}
+		return list, true
+	case []int:
+		for _, n := range v {
+			list = append(list, n)
+		}
+		return list, true
+	}
+	return nil, false
 }
 
 func restore(env map[string]any, name string, v any, had bool) {

@@ -210,18 +210,22 @@ func (l *life) expect(t *testing.T) (weight, heavy map[string]float64) {
 	return weight, heavy
 }
 
-// caughtUp waits until the pipeline has posted all that the stream holds.
-func (l *life) caughtUp(t *testing.T) {
+// caughtUp waits until a pipeline has posted all that its stream holds.
+func (l *life) caughtUp(t *testing.T, name string) {
 	t.Helper()
 	var d pipeline.Detail
 	for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
-		d, _ = l.pipes.Get(t.Context(), "clicks")
+		d, _ = l.pipes.Get(t.Context(), name)
+		source, ok := l.log.Stream(d.Stream)
+		if !ok {
+			continue
+		}
 		done := map[string]string{}
 		for _, s := range d.Shards {
 			done[s.Shard] = s.Done
 		}
 		behind := 0
-		for _, shard := range l.clicks.OpenShards() {
+		for _, shard := range source.OpenShards() {
 			n, err := stream.ParseSequenceNumber(done[shard.ID().String()])
 			if end := shard.Durable(); end > 0 && (err != nil || n.Offset != end-1) {
 				behind++
@@ -275,7 +279,7 @@ func TestEveryRecordCountsOnce(t *testing.T) {
 			defer l.stop()
 			l.feed(t.Context(), rng, at, 20)
 			time.Sleep(50 * time.Millisecond) // what was submitted becomes durable
-			l.caughtUp(t)
+			l.caughtUp(t, "clicks")
 			weight, heavy := l.expect(t)
 			if len(weight) < 20 {
 				t.Fatalf("got %d shops in the log, want more: %v", len(weight), weight)
