@@ -148,10 +148,21 @@ func (p *Post) Refuse(index int, err error) {
 // *PartialError when a shard failed, and ctx's error when ctx ended: then the outcome is unknown, some
 // of the points may be stored.
 func (p *Post) Commit(ctx context.Context) (Result, error) {
-	p.write()
-	if err := p.submit(ctx); err != nil {
+	if err := p.Submit(ctx); err != nil {
 		return Result{}, err
 	}
+	return p.Wait(ctx)
+}
+
+// Submit is the first half of Commit: it hands the points to the log, behind those of posts
+// that were submitted before. After an error it may be called again, and does what is left.
+func (p *Post) Submit(ctx context.Context) error {
+	p.write()
+	return p.submit(ctx)
+}
+
+// Wait is the second half: it returns when the points are durable.
+func (p *Post) Wait(ctx context.Context) (Result, error) {
 	for i := range p.parts {
 		for _, c := range p.parts[i].commits {
 			first, err := c.Wait(ctx)

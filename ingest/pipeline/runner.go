@@ -194,10 +194,8 @@ func (r *runner) blocked(err error) error {
 	r.problem = ""
 	if err != nil {
 		r.problem = err.Error()
-		return err
 	}
-	r.counters.runs.Add(1)
-	return nil
+	return err
 }
 
 // sleep waits, not longer than ctx.

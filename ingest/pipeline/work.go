@@ -26,6 +26,13 @@ const (
 	runText    = 4 << 20   // bytes of their strings
 )
 
+// So many runs, or bytes of their strings, are submitted before the first has to be durable.
+// Many share one write of the log then.
+const (
+	maxFlights = 64
+	maxFlying  = 4 << 20
+)
+
 // work is what a pipeline does on one shard. It belongs to the shard's goroutine, but for
 // what mu guards.
 type work struct {
@@ -44,9 +51,13 @@ type work struct {
 	bytes      int
 	made, text int
 	post       *ingest.Post
-	routes     []route
-	now        Input
-	rec        *consumer.Record
+
+	// The runs that were submitted, in order, and what goes to other streams.
+	flights []flight
+	flying  int // bytes of strings in them
+	routes  []route
+	now     Input
+	rec     *consumer.Record
 
 	behind atomic.Int64 // milliseconds, as of the last batch
 
@@ -57,7 +68,13 @@ type work struct {
 	checkpoint *consumer.Checkpointer
 }
 
-// A route is the records of a run that go to another stream.
+// A flight is a run that is submitted.
+type flight struct {
+	post *ingest.Post
+	last consumer.Record // without its data
+}
+
+// A route is the records of runs that go to another stream.
 type route struct {
 	stream  string
 	entries []stream.Entry
@@ -78,15 +95,15 @@ func runKey(pipeline string, streamNumber uint64, shard stream.ShardID) [16]byte
 
 // process takes the records of a batch. It may get some again after an error.
 func (w *work) process(ctx context.Context, b consumer.Batch) error {
-	if w.complete {
-		if err := w.settle(ctx); err != nil {
-			return err
-		}
-	}
 	w.mu.Lock()
 	w.checkpoint = b.Checkpointer
 	w.mu.Unlock()
 	w.behind.Store(b.MillisBehind)
+	if w.complete { // as an attempt before has left it
+		if err := w.submit(ctx); err != nil {
+			return err
+		}
+	}
 	for i := range b.Records {
 		rec := &b.Records[i]
 		if rec.Position().Compare(w.seen) <= 0 {
@@ -96,11 +113,11 @@ func (w *work) process(ctx context.Context, b consumer.Batch) error {
 		if !w.complete {
 			continue
 		}
-		if err := w.settle(ctx); err != nil {
+		if err := w.submit(ctx); err != nil {
 			return err
 		}
 	}
-	return nil
+	return w.settle(ctx)
 }
 
 // take makes of a record what the program says, as a part of the run.
@@ -164,8 +181,23 @@ func (w *work) Mishap(m Mishap) {
 	})
 }
 
-// settle makes what the run has made durable. After an error the same run is settled
-// again; what it has appended until then stays.
+// submit hands the points of the run to the log. After an error the same run is submitted
+// again.
+func (w *work) submit(ctx context.Context) error {
+	if err := w.post.Submit(ctx); err != nil {
+		return w.run.blocked(err)
+	}
+	w.flights = append(w.flights, flight{w.post, w.last})
+	w.flying += w.text
+	w.post, w.open, w.complete = nil, false, false
+	if len(w.flights) < maxFlights && w.flying < maxFlying {
+		return nil
+	}
+	return w.settle(ctx)
+}
+
+// settle waits until all that was submitted is durable. After an error it is called again;
+// what was appended until then stays.
 func (w *work) settle(ctx context.Context) error {
 	for len(w.routes) > 0 {
 		if err := w.run.forward(ctx, &w.routes[0]); err != nil {
@@ -173,18 +205,20 @@ func (w *work) settle(ctx context.Context) error {
 		}
 		w.routes = w.routes[1:]
 	}
-	if w.post != nil {
-		if _, err := w.post.Commit(ctx); err != nil {
+	for len(w.flights) > 0 {
+		f := &w.flights[0]
+		if _, err := f.post.Wait(ctx); err != nil {
 			return w.run.blocked(err)
 		}
-		w.post.Free()
+		f.post.Free()
+		w.run.counters.runs.Add(1)
+		w.mu.Lock()
+		w.durable, w.any, w.saved = f.last, true, false
+		w.mu.Unlock()
+		w.flights = w.flights[1:]
 	}
-	w.run.blocked(nil)
-	w.post, w.open, w.complete = nil, false, false
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.durable, w.any, w.saved = w.last, true, false
-	return nil
+	w.flights, w.flying = nil, 0
+	return w.run.blocked(nil)
 }
 
 // save checkpoints the runs that are durable.
@@ -208,15 +242,19 @@ func (w *work) save(ctx context.Context) error {
 	return nil
 }
 
-// finish lets go of the shard. A run that is open at its end is settled: there are no more
+// finish lets go of the shard. A run that is open at its end is complete: there are no more
 // records for it.
 func (w *work) finish(ctx context.Context, why consumer.Reason) error {
-	if why == consumer.Ended && w.open {
+	if why == consumer.Ended {
+		if w.open {
+			if err := w.submit(ctx); err != nil {
+				return err
+			}
+		}
 		return w.settle(ctx)
 	}
-	if w.open {
-		w.post.Free()
-		w.post, w.routes = nil, nil
+	if w.open || len(w.flights) > 0 {
+		w.post, w.routes, w.flights = nil, nil, nil
 		if why == consumer.Stopped {
 			err := w.save(ctx)
 			return errors.Join(errOpenRun, err)
