@@ -36,6 +36,7 @@ type accumulator interface {
 type cells struct {
 	span
 	groupOf []int32
+	kept    int64    // steps that begin before it have expired
 	late    []uint64 // by step, how many points came after their window was final; nil for none
 }
 
@@ -50,9 +51,9 @@ func (c *cells) absorbLate(o *cells) {
 	}
 }
 
-func (c *cells) outside(first, last int64) bool { return last < c.from || first >= c.to() }
+func (c *cells) outside(first, last int64) bool { return last < max(c.from, c.kept) || first >= c.to() }
 
-func (c *cells) inside(at int64) bool { return at >= c.from && at < c.to() }
+func (c *cells) inside(at int64) bool { return at >= max(c.from, c.kept) && at < c.to() }
 
 // scalar is one number and how many points it stands for.
 type scalar struct {

@@ -71,7 +71,7 @@ func (x *climber) walk(s stretch) {
 		if !p.seen || st.LastTime >= p.at {
 			*p = climbed{st.Last, st.LastTime, true}
 		}
-		if st.FirstTime >= c.from {
+		if c.inside(st.FirstTime) {
 			step := c.index(st.FirstTime)
 			c.countLate(step, st.Late)
 			a := &x.out.acc[int(c.groupOf[series])*c.steps+step]
@@ -159,7 +159,7 @@ func (p *selection) refine(ctx context.Context, v *View, s stretch, torn []int64
 	}
 	slices.Sort(torn)
 	for _, at := range slices.Compact(torn) {
-		if at < s.from {
+		if at < max(s.from, p.engine.since(finer)) { // where the finer ones have been given up, the guess is what is left
 			continue
 		}
 		before := s

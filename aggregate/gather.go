@@ -12,8 +12,8 @@ import (
 // accumulate adds up all cells of the span, those of the generations up to the one
 // returned from the warehouse.
 func (p *selection) accumulate(ctx context.Context, v *View, s span) (accumulator, Generation, error) {
-	c := cells{span: s, groupOf: p.groupOf}
 	resolution := s.resolution(p.engine.resolutions())
+	c := cells{span: s, groupOf: p.groupOf, kept: s.next(p.engine.since(resolution))}
 	if p.climbing() {
 		return p.climb(ctx, v, c, resolution)
 	}
@@ -63,9 +63,12 @@ func (p *selection) views(v *View, blocks []*hot.Block, loaded Generation, resol
 
 // addGroups lets the warehouse add up the loaded part of the span.
 func (p *selection) addGroups(ctx context.Context, snapshot Snapshot, acc accumulator, c cells, resolution int64) error {
-	r := GroupsRequest{Metric: p.metric.name, Resolution: resolution, From: c.from, To: c.to(), Step: c.step}
+	r := GroupsRequest{Metric: p.metric.name, Resolution: resolution, From: max(c.from, c.kept), To: c.to(), Step: c.step}
+	if r.From >= r.To {
+		return nil
+	}
 	if c.edges != nil {
-		r.Edges = c.edges[:c.steps]
+		r.Edges = c.edges[c.index(r.From):c.steps]
 	}
 	r.WantSketch, r.WantDistinct = acc.wants()
 	entries := p.metric.series()

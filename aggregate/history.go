@@ -13,6 +13,21 @@ type History interface {
 	Snapshot(ctx context.Context) (Snapshot, error)
 }
 
+// Horizons is a History that gives up what is old.
+type Horizons interface {
+	// Since returns from when on windows of a length in milliseconds are kept, the raw
+	// points for one that is not stored; 0 when none has been given up. It never falls.
+	Since(resolution int64) int64
+}
+
+// since returns from when on the windows of a length are there.
+func (e *Engine) since(resolution int64) int64 {
+	if h, ok := e.options.History.(Horizons); ok {
+		return h.Since(resolution)
+	}
+	return 0
+}
+
 // A Snapshot holds every generation up to its own and nothing of later ones.
 type Snapshot interface {
 	Generation() Generation

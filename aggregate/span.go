@@ -48,3 +48,16 @@ func (s *span) dividedBy(width int64) bool {
 
 // seconds returns how long a step is.
 func (s *span) seconds(i int) float64 { return float64(s.start(i+1)-s.start(i)) / 1000 }
+
+// next returns the start of the first step that does not begin before a time, or the
+// time itself where that is not within the span.
+func (s *span) next(at int64) int64 {
+	if at <= s.from || at >= s.to() {
+		return at
+	}
+	i := s.index(at)
+	if s.start(i) < at {
+		i++
+	}
+	return s.start(i)
+}

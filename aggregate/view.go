@@ -171,7 +171,7 @@ func (v *View) blocks(ctx context.Context, m *metric, s blockSpan, ask func(Snap
 		}
 		out, missed = out[:0], missed[:0]
 		end := min(last, window.Floor(x.Last, span))
-		begin := max(first, window.Floor(x.First, span))
+		begin := max(first, window.Floor(max(x.First, e.since(s.resolution)), span))
 		for start := begin; start <= end; start += span {
 			b := e.cache.Get(hot.Key{Metric: m.id, Resolution: s.resolution, Start: start}, uint64(v.loaded))
 			if b == nil {

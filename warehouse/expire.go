@@ -107,9 +107,9 @@ func (u *Upkeep) expire(ctx context.Context, s *duck.Session) error {
 // moveHorizons makes what has expired invisible to all that begin to read from now on,
 // at once and in all places, and deletes none of it.
 func (u *Upkeep) moveHorizons(ctx context.Context, s *duck.Session) error {
-	return u.transaction(ctx, s, func(ctx context.Context) error {
-		h, err := readHorizons(ctx, s)
-		if err != nil {
+	var h horizons
+	err := u.transaction(ctx, s, func(ctx context.Context) (err error) {
+		if h, err = readHorizons(ctx, s); err != nil {
 			return err
 		}
 		moved := false
@@ -132,6 +132,10 @@ func (u *Upkeep) moveHorizons(ctx context.Context, s *duck.Session) error {
 		u.options.Step("horizon")
 		return makeViews(ctx, s, h)
 	})
+	if err == nil {
+		u.store.since.Store(&h)
+	}
+	return err
 }
 
 // deletePiece is about how many rows one transaction deletes.

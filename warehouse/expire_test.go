@@ -3,6 +3,7 @@ package warehouse_test
 import (
 	"context"
 	"fmt"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -50,6 +51,30 @@ func TestExpiry(t *testing.T) {
 	if got, want := l.query(t, counts), "[[8 8 4 4 4]]"; got != want {
 		t.Fatalf("before: got %s, want %s", got, want)
 	}
+	// Steps of 10 s come of points, and days of days; what is asked for is in the cache by then.
+	asked := func(step string) (n float64) {
+		t.Helper()
+		for _, days := range []int64{40, 10, 3, 0} {
+			from := today - days*dayMS
+			a, err := l.engine.Query(t.Context(), aggregate.Query{Metric: "m", Agg: "count", Step: step, From: aggregate.Time(from), To: aggregate.Time(from + dayMS/24)})
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, s := range a.Series {
+				for _, x := range s.Values {
+					if !math.IsNaN(x) {
+						n += x
+					}
+				}
+			}
+		}
+		return n
+	}
+	for step, want := range map[string]float64{"10s": 8, "1m": 8, "1h": 8, "1d": 8} {
+		if got := asked(step); got != want {
+			t.Errorf("before: steps of %s count %v, want %v", step, got, want)
+		}
+	}
 	old, err := l.store.Snapshot(t.Context())
 	if err != nil {
 		t.Fatal(err)
@@ -65,6 +90,11 @@ func TestExpiry(t *testing.T) {
 	want := "[[2 2 2 3 4]]"
 	if got := l.query(t, counts); got != want {
 		t.Errorf("after: got %s, want %s", got, want)
+	}
+	for step, want := range map[string]float64{"10s": 2, "1m": 4, "1h": 6, "1d": 8} {
+		if got := asked(step); got != want {
+			t.Errorf("after: steps of %s count %v, want %v", step, got, want)
+		}
 	}
 	if n := upkeep.Stats().Expired; n != 6+2+1 {
 		t.Errorf("%d rows were deleted, want 9", n)

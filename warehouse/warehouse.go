@@ -41,6 +41,7 @@ type Warehouse struct {
 	db      *duck.DB
 	exports string        // folder of results on their way out
 	series  atomic.Uint32 // every snapshot opened from now on has the series up to this one
+	since   atomic.Pointer[horizons]
 }
 
 func (w *Warehouse) knownSeries() aggregate.SeriesID { return aggregate.SeriesID(w.series.Load()) }
@@ -61,7 +62,7 @@ func Open(ctx context.Context, o Options) (*Warehouse, error) {
 	if err := errors.Join(os.RemoveAll(exports), os.Mkdir(exports, 0o700)); err != nil {
 		return nil, errors.Join(fmt.Errorf("warehouse: %w", err), db.Close())
 	}
-	if err := w.readKnown(ctx); err != nil {
+	if err := errors.Join(w.readKnown(ctx), w.readSince(ctx)); err != nil {
 		return nil, errors.Join(fmt.Errorf("warehouse: %w", err), db.Close())
 	}
 	return w, nil
@@ -110,6 +111,21 @@ func (w *Warehouse) readKnown(ctx context.Context) error {
 	w.series.Store(last)
 	return nil
 }
+
+func (w *Warehouse) readSince(ctx context.Context) error {
+	s, err := w.db.Session(ctx)
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	h, err := readHorizons(ctx, s)
+	w.since.Store(&h)
+	return err
+}
+
+// Since returns from when on windows of a length in milliseconds are kept, the raw
+// points for one that is not stored; 0 when none has expired.
+func (w *Warehouse) Since(resolution int64) int64 { return w.since.Load().of(resolution) }
 
 // Close closes the database. Nobody may use it any more.
 func (w *Warehouse) Close() error { return w.db.Close() }
