@@ -79,6 +79,16 @@ func (l *lab) append(s point.Series, payload []byte) {
 	}
 }
 
+// settle waits until all that was sent is folded.
+func (l *lab) settle() {
+	l.t.Helper()
+	v, err := l.engine.View(context.Background())
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	v.Close()
+}
+
 func (l *lab) ask(q aggregate.Query) *aggregate.Answer {
 	l.t.Helper()
 	a, err := l.engine.Query(context.Background(), q)
