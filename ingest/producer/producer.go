@@ -184,6 +184,7 @@ type batch struct {
 	points  int
 	born    time.Time
 	tries   int
+	due     time.Time // not sent again before, whoever sends
 
 	delivery *delivery // what is on its way by Options.Kinesis; owned by who has the sending token
 }

@@ -137,6 +137,14 @@ func (p *Producer) sendHead(ctx context.Context) (sent bool, err error) {
 		return false, nil
 	}
 	for {
+		if wait := time.Until(b.due); wait > 0 {
+			if err := p.pause(ctx, b, wait); err != nil {
+				return false, err
+			}
+			if still, _ := p.head(b); still == nil {
+				return true, nil // Close has given it up
+			}
+		}
 		out := p.hand(ctx, b)
 		if ctx.Err() != nil && !out.final {
 			return false, ctx.Err()
@@ -150,12 +158,7 @@ func (p *Producer) sendHead(ctx context.Context) (sent bool, err error) {
 			p.finish(b, out)
 			return true, nil
 		}
-		if err := p.pause(ctx, b, max(out.after, backoff(b.tries))); err != nil {
-			return false, err
-		}
-		if still, _ := p.head(b); still == nil {
-			return true, nil // Close has given it up
-		}
+		b.due = time.Now().Add(max(out.after, backoff(b.tries)))
 	}
 }
 
