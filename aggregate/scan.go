@@ -83,15 +83,7 @@ func (c *cells) group(series uint32) int {
 }
 
 func (s *scalars) fulls(c *window.Fulls) {
-	column := c.Sum
-	switch s.kind {
-	case aggMin:
-		column = c.Min
-	case aggMax:
-		column = c.Max
-	case aggLast:
-		column = c.LastValue
-	}
+	column := pick(s.kind, c.Sum, c.Min, c.Max, c.LastValue)
 	steps := s.stepper(c.Base)
 	for i, series := range c.Series {
 		g := s.group(series)
@@ -133,43 +125,31 @@ func (s *scalars) rows(rows []window.Row, start int64, step int) {
 		if g < 0 {
 			continue
 		}
-		value := r.Sum
-		switch s.kind {
-		case aggMin:
-			value = r.Min
-		case aggMax:
-			value = r.Max
-		case aggLast:
-			value = r.Last
-		}
-		s.put(g*s.steps+step, uint64(r.Count), value, start+int64(r.LastAt))
+		s.put(g*s.steps+step, uint64(r.Count), pick(s.kind, r.Sum, r.Min, r.Max, r.Last), start+int64(r.LastAt))
 	}
 }
 
-// A filler counts what cells hold in the slot of their group and step: the part that
-// quantiles and distincts share.
-type filler interface {
-	single(slot int, c *window.Singles, i int)
-	full(slot int, c *window.Fulls, i int)
-}
-
-func (c *cells) fillSingles(s *window.Singles, f filler) {
-	steps := c.stepper(s.Base)
-	for i, series := range s.Series {
-		if g := c.group(series); g >= 0 {
-			if step := steps.at(s.Offset[i]); step >= 0 {
-				f.single(g*c.steps+step, s, i)
-			}
-		}
+// pick returns what a kind is made of: a sum, unless it asks for an extreme or the last.
+func pick[T any](kind aggKind, sum, least, greatest, last T) T {
+	switch kind {
+	case aggMin:
+		return least
+	case aggMax:
+		return greatest
+	case aggLast:
+		return last
 	}
+	return sum
 }
 
-func (c *cells) fillFulls(s *window.Fulls, f filler) {
-	steps := c.stepper(s.Base)
-	for i, series := range s.Series {
-		if g := c.group(series); g >= 0 {
-			if step := steps.at(s.Offset[i]); step >= 0 {
-				f.full(g*c.steps+step, s, i)
+// fill calls add with the cells of a chunk that count and the slot of their group and
+// step.
+func (c *cells) fill(base int64, series, offsets []uint32, add func(slot, i int)) {
+	steps := c.stepper(base)
+	for i, n := range series {
+		if g := c.group(n); g >= 0 {
+			if step := steps.at(offsets[i]); step >= 0 {
+				add(g*c.steps+step, i)
 			}
 		}
 	}
@@ -177,16 +157,7 @@ func (c *cells) fillFulls(s *window.Fulls, f filler) {
 
 // row adds what the warehouse has added up.
 func (s *scalars) row(slot int, r *GroupRow) {
-	value := r.Sum
-	switch s.kind {
-	case aggMin:
-		value = r.Min
-	case aggMax:
-		value = r.Max
-	case aggLast:
-		value = r.Last
-	}
-	s.put(slot, r.Count, value, r.LastTime)
+	s.put(slot, r.Count, pick(s.kind, r.Sum, r.Min, r.Max, r.Last), r.LastTime)
 }
 
 func (s *quantiles) row(slot int, r *GroupRow) {
@@ -197,17 +168,16 @@ func (s *quantiles) row(slot int, r *GroupRow) {
 
 func (s *distincts) row(slot int, r *GroupRow) { s.acc[slot].Merge(&r.Distinct) }
 
-func (s *quantiles) singles(c *window.Singles) { s.fillSingles(c, s) }
-func (s *quantiles) fulls(c *window.Fulls)     { s.fillFulls(c, s) }
-
-func (s *quantiles) single(slot int, c *window.Singles, i int) {
-	s.acc[slot].Add(window.BinOf(c.Value[i]), 1)
+func (s *quantiles) singles(c *window.Singles) {
+	s.fill(c.Base, c.Series, c.Offset, func(slot, i int) { s.acc[slot].Add(window.BinOf(c.Value[i]), 1) })
 }
 
-func (s *quantiles) full(slot int, c *window.Fulls, i int) {
-	for _, b := range c.BinsOf(i) {
-		s.acc[slot].Add(b.Bin, uint64(b.Count))
-	}
+func (s *quantiles) fulls(c *window.Fulls) {
+	s.fill(c.Base, c.Series, c.Offset, func(slot, i int) {
+		for _, b := range c.BinsOf(i) {
+			s.acc[slot].Add(b.Bin, uint64(b.Count))
+		}
+	})
 }
 
 func (s *quantiles) open(o *window.Open) {
@@ -219,18 +189,15 @@ func (s *quantiles) open(o *window.Open) {
 	}
 }
 
-func (s *distincts) singles(c *window.Singles) { s.fillSingles(c, s) }
-func (s *distincts) fulls(c *window.Fulls)     { s.fillFulls(c, s) }
-
-func (s *distincts) single(slot int, c *window.Singles, i int) {
+func (s *distincts) singles(c *window.Singles) {
 	if c.Hash != nil {
-		s.acc[slot].Add(c.Hash[i])
+		s.fill(c.Base, c.Series, c.Offset, func(slot, i int) { s.acc[slot].Add(c.Hash[i]) })
 	}
 }
 
-func (s *distincts) full(slot int, c *window.Fulls, i int) {
+func (s *distincts) fulls(c *window.Fulls) {
 	if c.Distinct != nil {
-		s.acc[slot].Merge(&c.Distinct[i])
+		s.fill(c.Base, c.Series, c.Offset, func(slot, i int) { s.acc[slot].Merge(&c.Distinct[i]) })
 	}
 }
 

@@ -32,7 +32,7 @@ func (e *Engine) View(ctx context.Context) (*View, error) {
 	if err := e.caughtUp(ctx); err != nil {
 		return nil, err
 	}
-	return e.view(ctx, func(log *stream.Shard) stream.Offset { return log.Durable() })
+	return e.view(ctx, (*stream.Shard).Durable)
 }
 
 // Latest returns a view of what is folded, without waiting for the rest.

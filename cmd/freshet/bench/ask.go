@@ -5,7 +5,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"io"
 	"net/http"
 	"time"
 )
@@ -60,24 +59,7 @@ func (a *asker) sql(ctx context.Context, statement string) (took time.Duration, 
 }
 
 func (a *asker) post(ctx context.Context, path, body string) ([]byte, error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, a.url+path, bytes.NewReader([]byte(body)))
-	if err != nil {
-		return nil, err
-	}
-	req.Header.Set("Content-Type", "application/json")
-	answer, err := a.client.Do(req)
-	if err != nil {
-		return nil, err
-	}
-	defer answer.Body.Close()
-	data, err := io.ReadAll(answer.Body)
-	if err != nil {
-		return nil, err
-	}
-	if answer.StatusCode != http.StatusOK {
-		return nil, fmt.Errorf("%s: %d: %s", path, answer.StatusCode, bytes.TrimSpace(data))
-	}
-	return data, nil
+	return request(ctx, &a.client, http.MethodPost, a.url+path, []byte(body))
 }
 
 // load has the server load what is pending and returns what it said.

@@ -78,12 +78,17 @@ func (c *rawConn) answer() (status int, err error) {
 
 // getJSON calls the API with an ordinary client: it is for what is not measured.
 func getJSON(ctx context.Context, method, url string, body []byte) ([]byte, error) {
+	return request(ctx, http.DefaultClient, method, url, body)
+}
+
+// request returns the body of an answer, which must be 200.
+func request(ctx context.Context, client *http.Client, method, url string, body []byte) ([]byte, error) {
 	req, err := http.NewRequestWithContext(ctx, method, url, bytes.NewReader(body))
 	if err != nil {
 		return nil, err
 	}
 	req.Header.Set("Content-Type", "application/json")
-	answer, err := http.DefaultClient.Do(req)
+	answer, err := client.Do(req)
 	if err != nil {
 		return nil, err
 	}
